@@ -1,0 +1,1 @@
+"""archip finds neural networks and the chips they run on, together."""

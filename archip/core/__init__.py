@@ -1,0 +1,1 @@
+"""The nouns and the rules of archip; imports nothing else of ours."""
