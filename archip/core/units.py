@@ -94,7 +94,7 @@ def parse_quantity(text: object, *dimensions: str) -> Quantity:
 
 
 def format_quantity(value: float, dimension: str) -> str:
-    """Text with the prefix that leaves the number between 1 and 1000: ``format_quantity(0.002, "energy") == "2 mJ"``."""
+    """Text with a prefix that suits: ``format_quantity(0.002, "energy") == "2 mJ"``."""
     units = _UNITS[dimension]
     if not math.isfinite(value):
         return f"{value}"

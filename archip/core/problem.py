@@ -1,0 +1,351 @@
+"""Problem: what the user asks for. Reads problem.yaml, refuses what it does not know, fills in the defaults.
+
+Everything is checked here, at the border; the rest of archip trusts a `Problem`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from archip.core import registry
+from archip.core.candidate import digest
+from archip.core.errors import UserError, nearest
+from archip.core.objectives import Goals, Limit, Objective
+from archip.core.record import METRICS, metric
+from archip.core.units import parse_quantity
+
+__all__ = ["Budget", "Finish", "Plug", "Problem", "TaskSpec", "json_schema"]
+
+# The names that limits and objectives go by, and the metric each of them means for a unit of each dimension.
+_COSTS = {
+    "latency": {"cycles": "latency_cycles", "time": "latency_s"},
+    "energy": {"energy": "energy_j"},
+    "area": {"area": "area_mm2"},
+    "params": {"share": "params"},
+    "macs": {"share": "macs"},
+}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Plug:
+    """A method by name with its options, written ``name`` or ``{name: {option: value}}``."""
+
+    name: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: Any) -> Plug:
+        if isinstance(value, Plug):
+            return value
+        if isinstance(value, str):
+            return cls(value)
+        if isinstance(value, Mapping) and len(value) == 1:
+            ((name, options),) = value.items()
+            if isinstance(options, Mapping) or options is None:
+                return cls(str(name), dict(options or {}))
+        raise ValueError("write a name, or one name with its options: {name: {option: value}}")
+
+    def to_json(self) -> Any:
+        return {self.name: dict(self.options)} if self.options else self.name
+
+
+class TaskSpec(_Strict):
+    """One task: its data, the space of its networks, its metric and its weight in the quality."""
+
+    data: Any = Field(description="data set: a name from `archip list data`, or {name: {option: value}}")
+    net: Any = Field(description="network space: a name from `archip list spaces`, or {name: {option: value}}")
+    metric: str | None = Field(None, description="accuracy or iou; by default what suits the data")
+    weight: float | None = Field(None, gt=0, description="share in the quality; equal shares by default")
+
+    _plugs = field_validator("data", "net")(Plug.of)
+
+
+class Budget(_Strict):
+    """What the search may spend; whichever comes first ends it."""
+
+    candidates: int = Field(500, ge=1, description="candidates proposed and evaluated")
+    minutes: float | None = Field(None, gt=0, description="time of the search, supernet training included")
+    batch: int = Field(32, ge=1, description="candidates asked for at once")
+
+
+class Finish(_Strict):
+    """What is done with the candidates chosen from the front."""
+
+    keep: int = Field(3, ge=1, description="candidates trained in full")
+    epochs: int = Field(40, ge=1, description="at most so many epochs each")
+    seeds: int = Field(1, ge=1, description="trainings of the chosen candidate, to state the noise of training")
+    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
+    lr: float | None = Field(None, gt=0, description="learning rate, if not the training loop's own")
+    batch: int | None = Field(None, ge=1, description="batch size, if not the training loop's own")
+
+
+class _File(_Strict):
+    """problem.yaml as written."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
+    tasks: dict[str, TaskSpec] = Field(min_length=1)
+    target: dict[str, Any] | None = Field(
+        None, description="{chip: {...}}: the chip to be designed; none: networks only"
+    )
+    limits: dict[str, Any] = Field(default_factory=dict, description="metric: bound with unit, e.g. latency: 5 ms")
+    objectives: list[str] | None = Field(None, description="metrics to optimise, the most important first")
+    strategy: Any = Field(default="nsga2")
+    evaluator: Any = Field(default="supernet")
+    budget: Budget = Budget()  # pyright: ignore[reportCallIssue]
+    finish: Finish = Finish()  # pyright: ignore[reportCallIssue]
+    baselines: list[Any] = Field(
+        default_factory=lambda: ["random_search"], description="strategies compared at equal budget"
+    )
+    seed: int = Field(0, ge=0)
+
+    _plugs = field_validator("strategy", "evaluator")(Plug.of)
+    _more_plugs = field_validator("baselines")(lambda values: [Plug.of(v) for v in values])
+
+    @field_validator("tasks")
+    @classmethod
+    def _names(cls, tasks: dict[str, TaskSpec]) -> dict[str, TaskSpec]:
+        for name in tasks:
+            if not name.isidentifier():
+                raise ValueError(f"{name!r} cannot name a task: use letters, digits and _")
+        return tasks
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice instead of keeping the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise UserError(f"key {key!r} is given twice", f"line {key_node.start_mark.line + 1}")
+            seen.add(key if isinstance(key, str) else id(key_node))
+        return super().construct_mapping(node, deep)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A checked problem with all defaults filled in."""
+
+    name: str
+    tasks: Mapping[str, TaskSpec]
+    target: Plug | None
+    goals: Goals
+    strategy: Plug
+    evaluator: Plug
+    budget: Budget
+    finish: Finish
+    baselines: tuple[Plug, ...]
+    seed: int
+    limits: Mapping[str, str]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Problem:
+        """Read and check a problem file.
+
+        Raises:
+            UserError: the file cannot be read, is not YAML, or asks for something that archip does not have.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError("no such file", str(path), "archip init writes one") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be read: {error}", str(path)) from None
+        try:
+            value = yaml.load(text, _Loader)
+            return cls.from_dict(value)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}", f"{path}: {line}") from None
+        except RecursionError:
+            raise UserError("nested too deeply", str(path)) from None
+        except UserError as error:
+            raise error.in_file(path) from None
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Problem:
+        """Check a problem given as nested dicts (the form of the YAML file).
+
+        Raises:
+            UserError: with the key at fault.
+        """
+        if not isinstance(value, Mapping):
+            raise UserError("a problem is a mapping of keys", right="archip init writes an example")
+        file = _validated(value)
+        target = _target(file.target)
+        tasks = {name: _task(name, spec, len(file.tasks)) for name, spec in file.tasks.items()}
+        limits = tuple(_limit(k, v, tasks, target is not None) for k, v in file.limits.items())
+        return cls(
+            name=file.name,
+            tasks=tasks,
+            target=target,
+            goals=Goals(_objectives(file.objectives, limits, target is not None), limits),
+            strategy=_resolved("strategies", file.strategy, "strategy"),
+            evaluator=_resolved("evaluators", file.evaluator, "evaluator"),
+            budget=file.budget,
+            finish=file.finish,
+            baselines=tuple(_resolved("strategies", b, "baselines") for b in file.baselines),
+            seed=file.seed,
+            limits={k: str(v) for k, v in file.limits.items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The problem as resolved; `from_dict` of it gives an equal problem."""
+        return {
+            "name": self.name,
+            "tasks": {
+                name: {"data": t.data.to_json(), "net": t.net.to_json(), "metric": t.metric, "weight": t.weight}
+                for name, t in self.tasks.items()
+            },
+            "target": None if self.target is None else {self.target.name: dict(self.target.options)},
+            "limits": dict(self.limits),
+            "objectives": [o.metric for o in self.goals.objectives],
+            "strategy": self.strategy.to_json(),
+            "evaluator": self.evaluator.to_json(),
+            "budget": self.budget.model_dump(),
+            "finish": self.finish.model_dump(),
+            "baselines": [b.to_json() for b in self.baselines],
+            "seed": self.seed,
+        }
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True)
+
+    @cached_property
+    def id(self) -> str:
+        """Digest of the resolved problem."""
+        return digest(self.to_json())
+
+
+def _validated(value: Mapping[str, Any]) -> _File:
+    try:
+        return _File.model_validate(dict(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        loc = [str(part) for part in first["loc"]]
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"unknown key {loc[-1]!r}", ".".join(loc), nearest(loc[-1], _keys_at(loc[:-1]))) from None
+        if first["type"] == "missing":
+            raise UserError("key is missing", ".".join(loc)) from None
+        message = first["msg"].removeprefix("Value error, ")
+        given = first.get("input")
+        shown = "" if isinstance(given, Mapping | list) else f", got {given!r}"
+        raise UserError(message[0].lower() + message[1:] + shown, ".".join(loc)) from None
+
+
+def _keys_at(loc: list[str]) -> list[str]:
+    inner = {"tasks": TaskSpec, "budget": Budget, "finish": Finish}
+    model = inner.get(loc[0], _File) if loc else _File
+    return list(model.model_fields)
+
+
+def _resolved(kind: str, plug: Plug, where: str) -> Plug:
+    """The plug with every option at its value or default, as plain JSON."""
+    try:
+        method = registry.create(kind, plug.name, plug.options)
+    except UserError as error:
+        raise error.at(where) from None
+    options = {f.name: getattr(method, f.name) for f in dataclasses.fields(method) if f.init}
+    return Plug(plug.name, TypeAdapter(dict[str, Any]).dump_python(options, mode="json"))
+
+
+def _task(name: str, spec: TaskSpec, n_tasks: int) -> TaskSpec:
+    where = f"tasks.{name}"
+    net = _resolved("spaces", spec.net, f"{where}.net")
+    kind = getattr(registry.find("spaces", net.name), "task", None)
+    if kind is None:
+        raise UserError(f"{net.name!r} is not a space of networks", f"{where}.net")
+    default = {"classification": "accuracy", "segmentation": "iou"}[kind]
+    if spec.metric not in (None, default):
+        raise UserError(f"{net.name} is for {kind}, whose metric is {default}, not {spec.metric!r}", f"{where}.metric")
+    data = _resolved("data", spec.data, f"{where}.data")
+    return TaskSpec(data=data, net=net, metric=default, weight=spec.weight or 1.0 / n_tasks)
+
+
+def _target(value: dict[str, Any] | None) -> Plug | None:
+    if value is None:
+        return None
+    if list(value) != ["chip"]:
+        given = ", ".join(map(str, value))
+        raise UserError(f"target {given!r} is not known", "target", "chip: {cores: …}, or no target at all")
+    return _resolved("spaces", Plug("chip", value["chip"] or {}), "target")
+
+
+def _limit(key: str, value: Any, tasks: Mapping[str, TaskSpec], has_target: bool) -> Limit:
+    where = f"limits.{key}"
+    qualities = ["quality", *(f"{name}.{t.metric}" for name, t in tasks.items())]
+    if key not in _COSTS and key not in qualities:
+        raise UserError(f"unknown limit {key!r}", where, nearest(key, [*_COSTS, *qualities]))
+    if key in ("latency", "energy", "area") and not has_target:
+        raise UserError("this limit needs a target whose cost is known", where, "add target: {chip: …}")
+    by_dimension = _COSTS.get(key, {"share": key})
+    try:
+        quantity = parse_quantity(value, *by_dimension)
+    except UserError as error:
+        raise error.at(where) from None
+    bound = quantity.value
+    if not math.isfinite(bound) or bound <= 0 or (metric(by_dimension[quantity.dimension]).goal > 0 and bound > 1):
+        right = "a share between 0 and 1" if key in qualities else "a positive bound"
+        raise UserError(f"{value!r} can never be met or never be missed", where, right)
+    return Limit(by_dimension[quantity.dimension], bound)
+
+
+def _objectives(names: list[str] | None, limits: tuple[Limit, ...], has_target: bool) -> tuple[Objective, ...]:
+    in_cycles = any(limit.metric == "latency_cycles" for limit in limits)
+    latency = "latency_cycles" if in_cycles else "latency_s"
+    aliases = {"latency": latency, "energy": "energy_j", "area": "area_mm2"}
+    if names is None:
+        names = ["quality", *aliases] if has_target else ["quality", "macs"]
+    chosen = [aliases.get(name, name) for name in names]
+    known = [*METRICS, *aliases]
+    for given, name in zip(names, chosen, strict=True):
+        if name not in METRICS or name in ("accuracy", "iou"):
+            raise UserError(f"unknown objective {given!r}", "objectives", nearest(given, known))
+        if METRICS[name].dimension in ("time", "cycles", "energy", "area") and not has_target:
+            raise UserError(f"objective {given!r} needs a target", "objectives", "add target: {chip: …}")
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise UserError("objectives are empty or repeated", "objectives", "each metric once, e.g. [quality, latency]")
+    return tuple(Objective.of(name) for name in chosen)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of problem files with the methods that are installed, for editors that complete YAML."""
+    schema = _File.model_json_schema()
+    plugs = {"strategy": "strategies", "evaluator": "evaluators"}
+    for key, kind in plugs.items():
+        schema["properties"][key] |= _plug_schema(kind)
+    schema["properties"]["baselines"]["items"] = _plug_schema("strategies")
+    task = schema["$defs"]["TaskSpec"]["properties"]
+    task["data"] |= _plug_schema("data")
+    task["net"] |= _plug_schema("spaces", lambda cls: hasattr(cls, "task"))
+    chip = TypeAdapter(registry.find("spaces", "chip")).json_schema()
+    schema["properties"]["target"] = {"anyOf": [{"type": "null"}, _one_key("chip", chip)]}
+    return schema
+
+
+def _plug_schema(kind: str, wanted: Any = lambda cls: True) -> dict[str, Any]:
+    classes = {name: registry.find(kind, name) for name in registry.names(kind)}
+    classes = {name: cls for name, cls in classes.items() if wanted(cls)}
+    options = [_one_key(name, TypeAdapter(cls).json_schema()) for name, cls in classes.items()]
+    return {"anyOf": [{"enum": sorted(classes)}, *options]}
+
+
+def _one_key(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    body = {"type": "object", "properties": {name: options}, "required": [name], "additionalProperties": False}
+    return body | {"description": options.get("description", "").partition("\n")[0]}

@@ -1,0 +1,111 @@
+"""Cascade: candidates through the stages of evaluation, cheapest first, with the store as a cache.
+
+A stage's result is keyed by what the stage reads, so the same network on another chip is not trained again. A
+candidate that breaks a limit is not evaluated further (early pruning, as in NASAIC); one that fails keeps its reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from archip.core.candidate import Candidate, digest
+from archip.core.objectives import Goals
+from archip.core.protocols import Progress, Stage, Store, Task
+from archip.core.record import Outcome, Record, Status
+
+__all__ = ["Cascade", "Counts"]
+
+_log = logging.getLogger(__name__)
+_CHUNK_SECONDS = 1.0  # a kill loses at most about so much work of one stage
+
+
+@dataclass
+class Counts:
+    """Outcomes by where they came from: evaluated now, failed now, answered by the store."""
+
+    evaluated: int = 0
+    failed: int = 0
+    cached: int = 0
+
+
+@dataclass
+class Cascade:
+    """Evaluates candidates through `stages` in order.
+
+    Attributes:
+        tasks: name, metric and weight of each task, from which ``quality`` follows.
+    """
+
+    stages: Sequence[Stage]
+    goals: Goals
+    store: Store
+    tasks: Sequence[Task]
+    progress: Progress | None = None
+    counts: Counts = field(default_factory=Counts)
+    _prepared: set[str] = field(default_factory=set)
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Record]:
+        """One record for each candidate, in order."""
+        found: list[list[Outcome]] = [[] for _ in candidates]
+        alive = list(range(len(candidates)))
+        cached_everywhere = [True] * len(candidates)
+        for stage in self.stages:
+            outcomes, cached = self._run(stage, [candidates[i] for i in alive])
+            for i, outcome, hit in zip(alive, outcomes, cached, strict=True):
+                found[i].append(outcome)
+                cached_everywhere[i] &= hit
+            alive = [i for i in alive if self._goes_on(found[i])]
+        records = [self._record(c, outcomes) for c, outcomes in zip(candidates, found, strict=True)]
+        for record, hit in zip(records, cached_everywhere, strict=True):
+            self.counts.cached += hit
+            self.counts.evaluated += not hit
+            self.counts.failed += record.status is Status.FAILED
+        return records
+
+    def _goes_on(self, outcomes: Sequence[Outcome]) -> bool:
+        return outcomes[-1].status is Status.OK and self.goals.violation(outcomes[-1].metrics) == 0.0
+
+    def _run(self, stage: Stage, candidates: Sequence[Candidate]) -> tuple[list[Outcome], list[bool]]:
+        """Outcomes of one stage and whether the store had them."""
+        keys = [digest([stage.name, stage.key, c.only(stage.reads)]) for c in candidates]
+        known = self.store.get(list(dict.fromkeys(keys)))
+        hits = [key in known for key in keys]
+        todo = {key: c for key, c in zip(keys, candidates, strict=True) if key not in known}
+        if todo and stage.name not in self._prepared:
+            stage.prepare(self.progress)
+            self._prepared.add(stage.name)
+        waiting = list(todo.items())
+        chunk = 1
+        while waiting:
+            part, waiting = waiting[:chunk], waiting[chunk:]
+            began = time.perf_counter()
+            outcomes = stage.evaluate([c for _, c in part])
+            seconds = time.perf_counter() - began
+            items = [(key, stage.name, c.only(stage.reads), o) for (key, c), o in zip(part, outcomes, strict=True)]
+            self.store.put(items)
+            known |= {key: outcome for key, _, _, outcome in items}
+            chunk = max(1, min(4 * chunk, int(_CHUNK_SECONDS * len(part) / max(seconds, 1e-9))))
+        return [known[key] for key in keys], hits
+
+    def _record(self, candidate: Candidate, outcomes: Sequence[Outcome]) -> Record:
+        metrics = self._derived({k: v for o in outcomes for k, v in o.metrics.items()})
+        last = outcomes[-1]
+        status, reason = last.status, last.reason
+        broken = [
+            limit for limit in self.goals.limits if limit.metric in metrics and limit.violation(metrics[limit.metric])
+        ]
+        if status is Status.OK and broken:
+            status, reason = Status.INFEASIBLE, "breaks " + ", ".join(map(str, broken))
+        if status is Status.FAILED:
+            _log.info("candidate %s failed: %s", candidate.id, reason)
+        return Record(candidate, metrics, status, reason, sum(o.seconds for o in outcomes))
+
+    def _derived(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        parts = [(task.weight, metrics.get(f"{task.name}.{task.metric}")) for task in self.tasks]
+        quality = (
+            {"quality": sum(w * v for w, v in parts if v is not None)} if all(v is not None for _, v in parts) else {}
+        )
+        return {**metrics, **quality}
