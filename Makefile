@@ -1,0 +1,35 @@
+# Every recipe sets up what it needs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+help:            ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt torch
+	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data]' pytest hypothesis ruff pyright codespell
+	touch $@
+
+venv: .venv/ready  ## set up .venv, nothing else
+
+demo: venv       ## set up and run the main job: two networks and a chip in about two minutes
+	$(BIN)/archip run examples/two_tasks.yaml
+
+test: venv       ## set up and run the tests
+	$(BIN)/python -m pytest -m "not slow and not gpu and not ray and not postgres"
+
+slow: venv       ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+check: venv      ## format, lint, types, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/codespell
+
+bench: venv      ## the demo against random search, stage by stage; writes benchmarks/results/
+	$(BIN)/python -m benchmarks.demo
+
+.PHONY: help venv demo test slow check bench

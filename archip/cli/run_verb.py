@@ -1,0 +1,132 @@
+"""``archip run``: the main job, with progress on stderr and a closing table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from archip.cli.progress import RichProgress
+from archip.core.problem import Problem
+from archip.core.record import metric
+from archip.core.units import format_quantity
+
+if TYPE_CHECKING:
+    from archip.search.run import Result
+
+__all__ = ["register"]
+
+_NOT_FEASIBLE = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+
+    @app.command("run")
+    def run(
+        file: Annotated[Path, typer.Argument(help="A problem file; archip init writes one.")],
+        out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder. [default: runs/NAME]")] = None,
+        seed: Annotated[int | None, typer.Option(min=0, help="In place of the problem's seed.")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    ) -> None:
+        """Search, train, export and report. Run the same command again to continue an interrupted run.
+
+        Exit codes: 0 done, 2 the input cannot be used, 3 no candidate keeps all limits, 130 interrupted.
+
+        Examples:
+
+          archip run examples/two_tasks.yaml
+
+          archip run problem.yaml --out runs/second --seed 1
+
+          archip run problem.yaml --json > summary.json
+        """
+        problem = Problem.load(file)
+        if seed is not None:
+            problem = Problem.from_dict({**problem.to_json(), "seed": seed})
+        from archip.search.run import run as search_and_finish
+
+        console = Console(stderr=True)
+        with RichProgress(console, quiet) as progress:
+            result = search_and_finish(problem, out, progress)
+        if as_json:
+            typer.echo(json.dumps(result.summary, indent=2))
+        else:
+            _closing(Console(), result)
+        if not result.summary["feasible"]:
+            raise typer.Exit(_NOT_FEASIBLE)
+
+
+def _closing(console: Console, result: Result) -> None:
+    """What came out, for people."""
+    summary = result.summary
+    if not summary["feasible"]:
+        _nothing_feasible(console, summary)
+    else:
+        _limit_table(console, summary["limits"])
+        _task_table(console, summary["tasks"])
+        if summary["chip"]:
+            _chip_table(console, summary["chip"])
+        for name, files in summary["artifacts"].items():
+            shown = files if isinstance(files, str) else ", ".join(files.values())
+            console.print(f"  {name}: {shown}", highlight=False)
+    counts, stages = summary["candidates"], summary["stages"]
+    times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in stages.items())
+    console.print(
+        f"\n{counts['evaluated']} candidates evaluated, {counts['failed']} failed, {counts['cached']} cached; "
+        f"{summary['seconds']:.0f} s ({times})",
+        highlight=False,
+    )
+    console.print(f"report: {result.folder / 'report.html'}", highlight=False)
+
+
+def _limit_table(console: Console, limits: list[dict[str, Any]]) -> None:
+    if not limits:
+        return
+    table = Table("limit", "value", "bound", "", box=None, pad_edge=False)
+    for row in limits:
+        verdict = "[green]kept[/green]" if row["ok"] else "[red]broken[/red]"
+        table.add_row(row["name"], row["value_text"], row["limit_text"], verdict)
+    console.print(table, "")
+
+
+def _task_table(console: Console, tasks: dict[str, dict[str, Any]]) -> None:
+    table = Table(
+        "task", "metric", "test", "validation", "baseline", "parameters", "ONNX Runtime", box=None, pad_edge=False
+    )
+    for name, t in tasks.items():
+        measured = format_quantity(t["onnx"]["latency_s"], "time")
+        row = (
+            t["metric"],
+            f"{t['value']:.4f}",
+            f"{t['val']:.4f}",
+            f"{t['baseline']:.4f}",
+            f"{t['params']:,}",
+            measured,
+        )
+        table.add_row(name, *row)
+    console.print(table, "")
+
+
+def _chip_table(console: Console, chip: dict[str, Any]) -> None:
+    table = Table("core", "dataflow", "PEs", "bandwidth", "area", box=None, pad_edge=False)
+    for i, core in enumerate(chip["cores"]):
+        bandwidth = format_quantity(core["bandwidth_bytes_per_s"], "bandwidth")
+        table.add_row(str(i), core["dataflow"], str(core["pes"]), bandwidth, format_quantity(core["area_mm2"], "area"))
+    console.print(table, "")
+
+
+def _nothing_feasible(console: Console, summary: dict[str, Any]) -> None:
+    found = summary["binding"]
+    console.print("[red]No candidate keeps all limits.[/red]")
+    if found["limit"]:
+        console.print(f"The limit that binds: {found['limit']}", highlight=False)
+    if found["nearest"]:
+        metrics = found["nearest"]["metrics"]
+        text = ", ".join(f"{k} {format_quantity(v, metric(k).dimension)}" for k, v in metrics.items())
+        console.print(f"The nearest candidate has {text}", highlight=False)

@@ -1,0 +1,1 @@
+"""Devices: networks measured or predicted on something that exists."""

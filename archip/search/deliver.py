@@ -1,0 +1,98 @@
+"""Deliver: the winner's networks, chip and schedule as files, each checked against what it was made from.
+
+The winner gets ONNX, safetensors and PyTorch source, its ONNX files are run on the whole test split and timed; the
+other finalists get safetensors and source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archip.core import registry
+from archip.core.errors import ArchipError
+from archip.core.files import make_folder
+from archip.core.protocols import RunContext
+from archip.search.finish import Finalist, Trained
+
+__all__ = ["deliver"]
+
+_TOLERANCE = 1e-3  # largest difference of logits between torch and ONNX Runtime, float32
+
+
+def deliver(winner: Finalist, others: Sequence[Finalist], run: RunContext, folder: Path) -> dict[str, Any]:
+    """Write everything under ``artifacts/``; what the summary says of networks, chip, schedule and files.
+
+    Raises:
+        ArchipError: an exported network does not compute what the trained one does.
+    """
+    out = make_folder(folder / "artifacts")
+    artifacts: dict[str, Any] = {}
+    networks = {}
+    for name, net in winner.networks.items():
+        files = _export(net, out / name, ("onnx", "pytorch_source", "safetensors"))
+        networks[name] = _network(net) | {"onnx": _verify(net, files["onnx"])}
+        artifacts[name] = {kind: str(path.relative_to(folder)) for kind, path in files.items()}
+    for rank, finalist in enumerate(others, 2):
+        for name, net in finalist.networks.items():
+            files = _export(net, out / f"finalist_{rank}" / name, ("pytorch_source", "safetensors"))
+            artifacts[f"finalist_{rank}.{name}"] = {k: str(p.relative_to(folder)) for k, p in files.items()}
+    chip = schedule = None
+    if run.target is not None:
+        from archip.evaluators.cost import plan
+        from archip.export.chip_yaml import ChipYaml
+
+        design = plan(winner.record.candidate, run)
+        written = ChipYaml().write(design, out)
+        chip, schedule = written.chip, written.schedule
+        artifacts |= {"chip": str(written.chip_path.relative_to(folder))}
+        artifacts |= {"schedule": str(written.schedule_path.relative_to(folder))}
+    return {"artifacts": artifacts, "networks": networks, "chip": chip, "schedule": schedule}
+
+
+def _export(net: Trained, folder: Path, kinds: Sequence[str]) -> dict[str, Path]:
+    from archip.export._network import Network
+
+    network = Network.of(net.task.name, net.task.space, net.genotype, net.module, net.task.load())
+    return {kind: registry.create("export", kind).write(network, make_folder(folder)) for kind in kinds}
+
+
+def _network(net: Trained) -> dict[str, Any]:
+    """Genotype, sizes and layers of one network, for the summary and the report."""
+    from archip.ir.workload import workload
+
+    data = net.task.load()
+    graph = net.task.space.graph(net.genotype, data.input_shape, data.n_outputs)
+    work = workload(graph)
+    layers = [
+        [n, k, int(m), int(p)] for n, k, m, p in zip(work.names, work.kinds, work.macs_L, work.params_L, strict=True)
+    ]
+    return {"genotype": net.genotype, "macs": int(work.macs), "params": int(work.params), "layers": layers}
+
+
+def _verify(net: Trained, path: Path) -> dict[str, Any]:
+    """Run the ONNX file on the test split: difference to torch, test score, and measured latency at batch 1."""
+    import onnxruntime
+    import torch
+
+    from archip.hardware.devices.onnxruntime import OnnxRuntime
+    from archip.train.loop import score
+
+    data = net.task.load()
+    x, y = data.splits["test"]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    batches = [x[i : i + 64] for i in range(0, len(x), 64)]
+    outputs = np.concatenate([session.run(None, {name: batch})[0] for batch in batches])
+    with torch.no_grad():
+        reference = net.module.eval()(torch.from_numpy(batches[0])).numpy()
+    difference = float(np.abs(outputs[: len(reference)] - reference).max())
+    test = score(outputs, y, data.task)[net.task.metric]
+    if difference > _TOLERANCE or abs(test - net.test) > 2.0 / len(x):
+        raise ArchipError(
+            f"{path} differs from the trained network by {difference:.2g}; test {test} against {net.test}"
+        )
+    return {"max_difference": difference, "test": test, **OnnxRuntime().measure(path, {name: x[:1]})}

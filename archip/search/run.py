@@ -1,0 +1,217 @@
+"""The main job: from a problem to trained networks, a designed chip, and a report, in one folder.
+
+runs/<name>/problem.yaml   the problem as resolved      records.sqlite   every evaluation
+            artifacts/     networks, chip, schedule     summary.json     the result in numbers
+            report.html    the result to look at        log.jsonl        what happened when
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from archip.core import registry
+from archip.core.files import make_folder, replacing, write_text
+from archip.core.pareto import binding, front
+from archip.core.problem import Problem
+from archip.core.protocols import Progress
+from archip.core.record import Record, metric
+from archip.core.units import format_quantity
+from archip.search.baseline import task_baseline
+from archip.search.bill import bill
+from archip.search.compare import compare
+from archip.search.deliver import deliver
+from archip.search.finish import Finalist, Trainer, choose, finish, measured
+from archip.search.journal import Journal
+from archip.search.loop import search
+from archip.search.setup import Setup, prepare
+
+__all__ = ["Result", "run"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave: the summary that ``summary.json`` holds, all records, the front, and the run's folder."""
+
+    summary: dict[str, Any]
+    records: tuple[Record, ...]
+    front: tuple[Record, ...]
+    folder: Path
+
+
+def run(
+    problem: Problem | Mapping[str, Any] | str | Path,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Search, train, export and report. A run that was interrupted goes on where it stopped.
+
+    Args:
+        problem: a problem, its dict, or the path of a problem file.
+        folder: the run's folder; by default ``runs/<name of the problem>``.
+
+    Raises:
+        UserError: the problem, its data or the folder cannot be used; nothing has been written then.
+    """
+    if isinstance(problem, str | Path):
+        problem = Problem.load(problem)
+    elif not isinstance(problem, Problem):
+        problem = Problem.from_dict(problem)
+    folder = Path(folder or Path("runs") / problem.name)
+    make_folder(folder)
+    store = registry.find("store", "sqlite")(folder / "records.sqlite")
+    try:
+        return _run(prepare(problem, folder, store), progress)
+    finally:
+        store.close()
+
+
+def _run(setup: Setup, progress: Progress | None) -> Result:
+    problem, folder = setup.problem, setup.run.folder
+    write_text(folder / "problem.yaml", problem.to_yaml())
+    journal = Journal(folder / "log.jsonl")
+    journal.event("run begins", problem=problem.id, version=version("archip"), seed=problem.seed)
+    cascade = setup.cascade(progress)
+    with journal.stage("search"):
+        records = _search(setup, cascade, setup.strategy(), problem.strategy.name, progress, journal)
+    best = tuple(front(records, problem.goals))
+    with journal.stage("baselines"):
+        others = {
+            plug.name: _search(
+                setup, setup.cascade(progress), setup.strategy(plug), f"baseline {plug.name}", progress, journal
+            )
+            for plug in problem.baselines
+        }
+    summary: dict[str, Any] = {
+        "name": problem.name,
+        "version": version("archip"),
+        "problem": problem.id,
+        "seed": problem.seed,
+        "feasible": bool(best),
+        "candidates": vars(cascade.counts).copy(),
+        "comparison": compare({problem.strategy.name: records, **others}, problem.goals),
+    }
+    if best:
+        with journal.stage("finish"):
+            trainer = Trainer(problem.finish, problem.seed, setup.store, folder / "finish", progress)
+            finalists = finish(
+                trainer, setup.run.tasks, choose(best, problem.goals, problem.finish.keep), problem.goals
+            )
+        with journal.stage("export"):
+            summary |= _result(setup, finalists, trainer, folder)
+    else:
+        summary |= {"limits": _limits(problem, {}), "tasks": {}, "chip": None, "artifacts": {}}
+        summary["binding"] = _binding(problem, records)
+    summary |= {"seconds": journal.total_s, "stages": dict(journal.seconds), "peak_bytes": journal.peak_bytes}
+    summary["bill"] = bill(journal.total_s, journal.cpu_s)
+    _report(setup, summary, records, others, folder)
+    write_text(folder / "summary.json", json.dumps(summary, indent=2))
+    journal.event("run ends", seconds=round(journal.total_s, 3), feasible=bool(best))
+    return Result(summary, tuple(records), best, folder)
+
+
+def _search(
+    setup: Setup, cascade: Any, strategy: Any, name: str, progress: Progress | None, journal: Journal
+) -> list[Record]:
+    """One search with its progress bar: best feasible quality so far, and how many candidates kept the limits."""
+    problem = setup.problem
+    handle = progress.start(name, problem.budget.candidates) if progress else None
+    state = {"feasible": 0, "best": 0.0}
+
+    def seen(batch: Sequence[Record]) -> None:
+        ok = [r for r in batch if problem.goals.feasible(r)]
+        state["feasible"] += len(ok)
+        state["best"] = max([state["best"], *(r.metrics["quality"] for r in ok)])
+        journal.event("told", search=name, candidates=len(batch), feasible=state["feasible"], best=state["best"])
+        if progress:
+            progress.advance(handle, len(batch), feasible=state["feasible"], best=f"{state['best']:.4f}")
+
+    records = search(strategy, setup.space, cascade, problem.goals, problem.budget, problem.seed, seen)
+    if progress:
+        progress.finish(handle)
+    return records
+
+
+def _result(setup: Setup, finalists: Sequence[Finalist], trainer: Trainer, folder: Path) -> dict[str, Any]:
+    """Everything the summary says of the chosen candidate."""
+    problem, winner = setup.problem, finalists[0]
+    delivered = deliver(winner, finalists[1:], setup.run, folder)
+    tasks = {}
+    for task in setup.run.tasks:
+        net = winner.networks[task.name]
+        about, score = task_baseline(task.load())
+        repeats = [net, *(trainer.train(task, net.genotype, i) for i in range(1, problem.finish.seeds))]
+        tasks[task.name] = {
+            "metric": task.metric,
+            "value": net.test,
+            "baseline": score,
+            "baseline_is": about,
+            "val": net.val,
+            "searched": winner.record.metrics[f"{task.name}.{task.metric}"],
+            "seeds": [r.test for r in repeats],
+            "epochs": net.epochs,
+            "splits": task.load().split_note,
+            **delivered["networks"][task.name],
+        }
+    return {
+        "limits": _limits(problem, measured(winner)),
+        "tasks": tasks,
+        "chip": delivered["chip"],
+        "artifacts": delivered["artifacts"],
+        "schedule": delivered["schedule"],
+        "metrics": measured(winner),
+        "candidate": winner.record.candidate.to_json(),
+        "finalists": [
+            {"id": f.record.candidate.id, "quality": f.quality, "searched": f.record.metrics["quality"],
+             "test": {n: t.test for n, t in f.networks.items()}, "metrics": measured(f)}
+            for f in finalists
+        ],
+    }  # fmt: skip
+
+
+def _limits(problem: Problem, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The limits as the file names them, with SI numbers and readable text."""
+    rows = []
+    for name, limit in zip(problem.limits, problem.goals.limits, strict=True):
+        value = metrics.get(limit.metric)
+        dimension = metric(limit.metric).dimension
+        rows.append(
+            {
+                "name": name,
+                "metric": limit.metric,
+                "value": value,
+                "limit": limit.bound,
+                "ok": value is not None and limit.violation(value) == 0.0,
+                "value_text": "-" if value is None else format_quantity(value, dimension),
+                "limit_text": format_quantity(limit.bound, dimension),
+            }
+        )
+    return rows
+
+
+def _binding(problem: Problem, records: Sequence[Record]) -> dict[str, Any]:
+    """Why nothing is feasible, as JSON."""
+    found = binding(records, problem.goals)
+    nearest = found.nearest
+    return {
+        "limit": None if found.limit is None else str(found.limit),
+        "least_violation": {str(k): v for k, v in found.least_violation.items()},
+        "nearest": None if nearest is None else nearest.to_json(),
+    }
+
+
+def _report(
+    setup: Setup,
+    summary: dict[str, Any],
+    records: Sequence[Record],
+    others: Mapping[str, Sequence[Record]],
+    folder: Path,
+) -> None:
+    from archip.export._report import write_report
+
+    with replacing(folder / "report.html") as temporary:
+        write_report(temporary, setup.problem, summary, records, others)

@@ -1,0 +1,82 @@
+"""Setup: a problem made ready to search: data, spaces, stages and store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from archip.core import registry
+from archip.core.errors import UserError
+from archip.core.problem import Plug, Problem
+from archip.core.protocols import Progress, RunContext, Stage, Store, Strategy, Task
+from archip.search.cascade import Cascade
+from archip.spaces.product import ProductSpace
+
+__all__ = ["Setup", "make_tasks", "prepare"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a search needs, made from a problem and a run folder."""
+
+    problem: Problem
+    run: RunContext
+    space: ProductSpace
+    stages: tuple[Stage, ...]
+    store: Store
+
+    def cascade(self, progress: Progress | None) -> Cascade:
+        """A fresh cascade (with its own counts) over the shared stages and store."""
+        return Cascade(self.stages, self.problem.goals, self.store, self.run.tasks, progress)
+
+    def strategy(self, plug: Plug | None = None) -> Strategy:
+        """A fresh strategy: the problem's own, or the one of a baseline."""
+        plug = plug or self.problem.strategy
+        return registry.create("strategies", plug.name, plug.options)
+
+
+def prepare(problem: Problem, folder: Path, store: Store) -> Setup:
+    """Read the data, check that they suit the networks, and make spaces and stages.
+
+    Raises:
+        UserError: data that are missing, malformed, or of the wrong shape for the task's network.
+    """
+    tasks = make_tasks(problem)
+    chip = problem.target and registry.create("spaces", "chip", problem.target.options)
+    run = RunContext(tasks, chip, problem.goals, problem.seed, folder)
+    parts: dict[str, Any] = {f"net.{task.name}": task.space for task in tasks}
+    if chip is not None:
+        parts["hw"] = chip
+    accuracy = registry.create("evaluators", problem.evaluator.name, problem.evaluator.options)
+    stages = (*registry.create("evaluators", "cost").stages(run), *accuracy.stages(run))
+    return Setup(problem, run, ProductSpace(parts), stages, store)
+
+
+def make_tasks(problem: Problem) -> tuple[Task, ...]:
+    """The tasks of a problem, with their data read and checked."""
+    tasks = []
+    for name, spec in problem.tasks.items():
+        space = registry.create("spaces", spec.net.name, spec.net.options)
+        load = cache(partial(_load, spec.data, f"tasks.{name}.data"))
+        _check_fit(load(), space, spec, f"tasks.{name}")
+        tasks.append(Task(name, space, load, str(spec.metric), float(spec.weight or 0.0)))
+    return tuple(tasks)
+
+
+def _load(plug: Plug, where: str) -> Any:
+    try:
+        return registry.create("data", plug.name, plug.options).load()
+    except UserError as error:
+        raise error.at(where) from None
+
+
+def _check_fit(data: Any, space: Any, spec: Any, where: str) -> None:
+    wanted = (space.axes, space.task)
+    if (data.axes, data.task) != wanted:
+        raise UserError(
+            f"the data are {data.axes} for {data.task}, the network {spec.net.name} takes {wanted[0]} for {wanted[1]}",
+            where,
+            "choose a network space that suits the data: archip list spaces",
+        )
