@@ -21,6 +21,7 @@ from archip.core.problem import Problem
 from archip.core.protocols import Progress
 from archip.core.record import Record, metric
 from archip.core.units import format_quantity
+from archip.export.report import Report
 from archip.search.baseline import task_baseline
 from archip.search.bill import bill
 from archip.search.compare import compare
@@ -211,7 +212,5 @@ def _report(
     others: Mapping[str, Sequence[Record]],
     folder: Path,
 ) -> None:
-    from archip.export._report import write_report
-
     with replacing(folder / "report.html") as temporary:
-        write_report(temporary, setup.problem, summary, records, others)
+        Report().write(temporary, setup.problem, summary, records, others)

@@ -1,0 +1,1 @@
+"""What leaves archip: networks, chip, schedule and report as files."""

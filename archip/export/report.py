@@ -1,0 +1,187 @@
+"""A run as one HTML page that needs nothing else: front, limits, networks, chip, schedule, baselines, bill.
+
+Every number on it stands in ``summary.json`` or in the records; plotly's own JavaScript is put into the page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archip.core.pareto import front
+from archip.core.problem import Problem
+from archip.core.record import Record
+from archip.core.units import format_quantity
+
+__all__ = ["Report"]
+
+_COLOURS = {"search": "#2f6fdf", "front": "#0b3d91", "baseline": "#e08a1e", "chosen": "#c2185b", "limit": "#b00020"}
+_NETWORK_COLOURS = ("#2f6fdf", "#e08a1e", "#2e9e6b", "#8e44ad", "#c2185b", "#607d8b")
+_LAYOUT = {
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+    "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#808895"},
+    "legend": {"orientation": "h", "y": -0.25},
+}
+# Metric → (factor to the unit of the axis, title of the axis)
+_AXES = {
+    "latency_cycles": (1.0, "latency [cycles]"),
+    "latency_s": (1e3, "latency [ms]"),
+    "energy_j": (1e6, "energy [µJ]"),
+    "area_mm2": (1.0, "area [mm²]"),
+    "params": (1.0, "parameters"),
+    "macs": (1e-6, "million MACs"),
+}
+
+
+@dataclass
+class Report:
+    """Writes ``report.html``."""
+
+    def write(
+        self,
+        path: Path,
+        problem: Problem,
+        summary: Mapping[str, Any],
+        records: Sequence[Record],
+        others: Mapping[str, Sequence[Record]],
+    ) -> Path:
+        """Write the page of one run.
+
+        Args:
+            records: those of the search itself, in order.
+            others: baseline name → its records at equal budget.
+        """
+        from jinja2 import Environment, PackageLoader
+        from plotly.offline import get_plotlyjs
+
+        environment = Environment(loader=PackageLoader("archip.export"), autoescape=True)
+        environment.filters["quantity"] = format_quantity
+        page = environment.get_template("report.html.j2").render(
+            s=summary,
+            problem=problem.to_yaml(),
+            counts=_counts(problem, records),
+            figures={name: _safe_json(figure) for name, figure in self._figures(problem, summary, records, others)},
+            plotly=get_plotlyjs(),
+        )
+        path.write_text(page, encoding="utf-8")
+        return path
+
+    def _figures(self, problem, summary, records, others):
+        for objective in problem.goals.objectives[1:]:
+            yield f"front-{objective.metric}", _front_figure(problem, objective.metric, summary, records, others)
+        yield "progress", _progress_figure(problem, {problem.strategy.name: records, **others})
+        for name, task in summary["tasks"].items():
+            yield f"network-{name}", _network_figure(name, task)
+        if summary.get("schedule"):
+            yield "gantt", _gantt_figure(summary["schedule"], list(summary["tasks"]))
+
+
+def _safe_json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _counts(problem: Problem, records: Sequence[Record]) -> dict[str, int]:
+    feasible = sum(problem.goals.feasible(r) for r in records)
+    return {"all": len(records), "feasible": feasible, "failed": sum(r.status == "failed" for r in records)}
+
+
+def _points(records: Sequence[Record], name: str, colour: str, x: str, size: int, opacity: float) -> dict[str, Any]:
+    factor = _AXES[x][0]
+    return {
+        "type": "scattergl" if len(records) > 2000 else "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [r.metrics[x] * factor for r in records],
+        "y": [r.metrics["quality"] for r in records],
+        "text": [json.dumps(r.candidate.to_json(), sort_keys=True)[:400] for r in records],
+        "marker": {"color": colour, "size": size, "opacity": opacity},
+    }
+
+
+def _front_figure(problem, x, summary, records, others):
+    """Quality over one cost: all feasible candidates, the front, the chosen ones as measured, and the limit."""
+    factor, title = _AXES[x]
+    feasible = [r for r in records if problem.goals.feasible(r)]
+    data = [
+        _points([r for r in rows if problem.goals.feasible(r)], f"{name}", _COLOURS["baseline"], x, 5, 0.35)
+        for name, rows in others.items()
+    ]
+    data.append(_points(feasible, problem.strategy.name, _COLOURS["search"], x, 6, 0.5))
+    data.append(_points(front(records, problem.goals), "front", _COLOURS["front"], x, 8, 0.95))
+    finalists = summary.get("finalists", [])
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "trained in full (validation)",
+            "x": [f["metrics"][x] * factor for f in finalists],
+            "y": [f["quality"] for f in finalists],
+            "marker": {"color": _COLOURS["chosen"], "size": 13, "symbol": "star"},
+        }
+    )
+    limits = [limit.bound * factor for limit in problem.goals.limits if limit.metric == x]
+    lines = [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": v, "x1": v, "y0": 0, "y1": 1,
+         "line": {"color": _COLOURS["limit"], "dash": "dash"}}
+        for v in limits
+    ]  # fmt: skip
+    return {
+        "data": data,
+        "layout": _layout(xaxis={"title": {"text": title}}, yaxis={"title": {"text": "quality"}}, shapes=lines),
+    }
+
+
+def _progress_figure(problem: Problem, searches: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    """Best feasible quality so far over candidates, for the search and each baseline at the same budget."""
+    data = []
+    for i, (name, records) in enumerate(searches.items()):
+        best, line = 0.0, []
+        for record in records:
+            best = max(best, record.metrics["quality"] if problem.goals.feasible(record) else 0.0)
+            line.append(best or None)
+        colour = _COLOURS["search"] if i == 0 else _COLOURS["baseline"]
+        data.append(
+            {"type": "scatter", "mode": "lines", "name": name, "y": line, "line": {"color": colour, "shape": "hv"}}
+        )
+    axes = {"xaxis": {"title": {"text": "candidates"}}, "yaxis": {"title": {"text": "best feasible quality"}}}
+    return {"data": data, "layout": _layout(**axes)}
+
+
+def _network_figure(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
+    """MACs of every layer, in order."""
+    layers = [row for row in task["layers"] if row[2]]
+    bars = {"type": "bar", "x": [row[0] for row in layers], "y": [row[2] for row in layers], "name": "MACs"}
+    axes = {"xaxis": {"tickangle": -40}, "yaxis": {"title": {"text": "MACs"}}}
+    return {"data": [bars | {"marker": {"color": _COLOURS["search"]}}], "layout": _layout(title={"text": name}, **axes)}
+
+
+def _gantt_figure(schedule: Sequence[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, Any]:
+    """Which core computes which layer when."""
+    data = []
+    for i, network in enumerate(networks):
+        rows = [row for row in schedule if row["network"] == network]
+        data.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": network,
+                "y": [f"core {row['core']}" for row in rows],
+                "base": [row["start_cycle"] for row in rows],
+                "x": [row["end_cycle"] - row["start_cycle"] for row in rows],
+                "text": [row["layer"] for row in rows],
+                "textposition": "inside",
+                "hovertemplate": "%{text}: from cycle %{base}, %{x} cycles<extra></extra>",
+                "marker": {"color": _NETWORK_COLOURS[i % len(_NETWORK_COLOURS)], "line": {"width": 1, "color": "#fff"}},
+            }
+        )
+    return {"data": data, "layout": _layout(barmode="overlay", height=260, xaxis={"title": {"text": "cycle"}})}
+
+
+def _layout(**more: Any) -> dict[str, Any]:
+    return {**_LAYOUT, **more}
