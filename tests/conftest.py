@@ -1,0 +1,33 @@
+"""Fixtures that several layers share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of benchmark data sets; skips where it is absent."""
+    folder = os.environ.get("ARCHIP_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("ARCHIP_DATA names no folder with the benchmark data sets")
+    return Path(folder)
+
+
+@pytest.fixture
+def toy_problem() -> dict:
+    """A problem that runs in seconds: one synthetic task, a supernet of one epoch, one chip of two cores."""
+    return {
+        "name": "toy",
+        "tasks": {"shapes": {"data": {"synthetic": {}}, "net": "resnet9"}},
+        "target": {"chip": {"cores": 2, "pes": {"total": 512, "step": 64}}},
+        "limits": {"latency": "1 ms", "energy": "1 mJ", "area": "10 mm2"},
+        "strategy": {"nsga2": {"population": 8}},
+        "evaluator": {"supernet": {"epochs": 1}},
+        "budget": {"candidates": 24, "batch": 8},
+        "finish": {"keep": 1, "epochs": 1},
+        "seed": 0,
+    }

@@ -1,0 +1,66 @@
+"""A real run killed at random moments and started again ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+N_KILLS = 10
+
+
+def start(problem: Path, out: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "archip", "run", str(problem), "--out", str(out), "--json", "--quiet"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result(summary: dict) -> dict:
+    """What must not depend on the kills: times and what came from the store do."""
+    kept = {
+        k: summary[k]
+        for k in ("feasible", "limits", "metrics", "candidate", "finalists", "comparison", "chip", "schedule")
+    }
+    return kept | {"tests": {name: task["value"] for name, task in summary["tasks"].items()}}
+
+
+def test_a_run_killed_ten_times_ends_with_the_same_result(tmp_path, toy_problem):
+    file = tmp_path / "problem.yaml"
+    toy_problem["budget"] = {"candidates": 64, "batch": 8}
+    toy_problem["evaluator"] = {"supernet": {"epochs": 4}}
+    toy_problem["finish"] = {"keep": 2, "epochs": 4}
+    file.write_text(yaml.safe_dump(toy_problem))
+
+    began = time.monotonic()
+    whole = start(file, tmp_path / "whole")
+    out, err = whole.communicate(timeout=300)
+    assert whole.returncode == 0, err
+    seconds = time.monotonic() - began
+
+    rng, kills, finished = random.Random(0), 0, None
+    for _ in range(200):
+        process = start(file, tmp_path / "killed")
+        if kills < N_KILLS:
+            try:  # moments are spread over the length of a whole run, so that every stage is hit
+                finished = process.communicate(timeout=rng.uniform(0.2, 1.0) * seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+                continue
+            # It ended before the kill: begin once more in a fresh folder, until there were enough kills.
+            (tmp_path / "killed").rename(tmp_path / f"finished_{kills}_{time.monotonic_ns()}")
+        else:
+            finished = process.communicate(timeout=300)
+            assert process.returncode == 0, finished[1]
+            break
+    assert kills >= N_KILLS
+    assert finished is not None
+    assert result(json.loads(finished[0])) == pytest.approx(result(json.loads(out)))
+    leftovers = [p.name for p in (tmp_path / "killed").rglob("*.part")]
+    assert leftovers == [] or all(name.startswith(".") for name in leftovers)
