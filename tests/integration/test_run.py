@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
         "name": "toy",
         "tasks": {
             "shapes": {"data": {"synthetic": {}}, "net": "resnet9"},
-            "waves": {"data": {"synthetic": {"kind": "series"}}, "net": "conv1d"},
+            "waves": {"data": {"synthetic": {"axes": "NCL", "channels": 3, "size": 64}}, "net": "conv1d"},
         },
         "target": {"chip": {"cores": 2, "pes": {"total": 512, "step": 64}}},
         "limits": {"latency": "1 ms", "energy": "1 mJ", "area": "10 mm2"},
