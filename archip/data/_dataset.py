@@ -232,5 +232,5 @@ def _digest(raw: Raw, data: Mapping[str, tuple[np.ndarray, np.ndarray]], rows: M
 def _split_note(raw: Raw, val: float, limit: int | None, seed: int) -> str:
     drawn = isinstance(raw.test, float)
     note = f"test: {raw.test:.0%} of all" if drawn else "test: the official split"
-    note += f"; validation: {val:.0%} of the rest, drawn evenly over the groups with seed {seed}"
+    note += f"; validation: {val:.0%} of the rest, stratified, seed {seed}"
     return note if limit is None else f"{note}; training cut to {limit} samples"

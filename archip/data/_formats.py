@@ -21,11 +21,12 @@ __all__ = ["npz_names", "read_cifar_batch", "read_idx", "read_npz"]
 def _opened_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     right = "an npz file of numeric arrays, as numpy.savez makes it"
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise UserError("is a single array", str(path), right)
-        with file:
-            yield file
+        with open(path, "rb") as handle:  # numpy itself leaves damaged files open
+            file = np.load(handle, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise UserError("is a single array", str(path), right)
+            with file:
+                yield file
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"cannot be read: {error}", str(path), right) from None
 
