@@ -1,0 +1,69 @@
+"""One SQLite file; several processes of one machine may write it at once.
+
+Choose it for every run that is to survive its process: it is the store of a run's folder.
+
+The file is in WAL mode: a commit appends to a log, so a process killed at any moment leaves each transaction there
+whole or not at all, and readers never wait. ``synchronous=FULL`` also waits for the disk at each commit. Against
+``kill -9`` that is not needed (what was handed to the system outlives the process); against a power cut it is, for a
+training of an hour must not be lost. It costs one fsync a `put`, and puts are batched. WAL needs the processes on one
+machine and a local disk: for a network file system or several machines use a database server.
+
+Source: https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from pydantic import Field
+from sqlalchemy import event
+
+from archip.store import _schema
+from archip.store._database import Database
+
+__all__ = ["SQLite"]
+
+
+@dataclass
+class SQLite(Database):
+    """Outcomes in one file, which is made if it is not there.
+
+    Raises:
+        UserError: the file cannot be opened, is no database, is damaged, or belongs to another program or to a newer
+            archip. It has not been changed then.
+    """
+
+    path: Path
+    timeout_s: Annotated[float, Field(ge=0)] = 60.0  # how long to wait while another process writes
+
+    def __post_init__(self) -> None:
+        self.name = str(self.path)
+        url = sa.URL.create("sqlite", database=str(self.path))
+        self.engine = sa.create_engine(url, connect_args={"timeout": self.timeout_s})
+        event.listen(self.engine, "connect", _connected)
+        event.listen(self.engine, "begin", _begin)
+        with self._told():
+            self._prepare()
+
+    def _prepare(self) -> None:
+        with self.engine.connect() as connection:
+            _schema.version(connection)  # refuse before anything is changed
+        with self.engine.execution_options(begin=None).connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        with self.engine.execution_options(begin="IMMEDIATE").begin() as connection:
+            _schema.migrate(connection)
+
+
+def _connected(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver begins no transactions of its own; `_begin` does
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Writers take the lock at once: a reader that turns writer could not wait for another and would fail."""
+    how = connection.get_execution_options().get("begin", "DEFERRED")
+    if how:
+        connection.exec_driver_sql(f"BEGIN {how}")

@@ -1,0 +1,15 @@
+"""Contracts that every implementation of an interface has to keep, as test classes for pytest.
+
+A package that adds a method derives a test class from its contract and gives it a fixture that makes the object::
+
+    class TestMine(StrategyContract):
+        @pytest.fixture
+        def make(self):
+            return lambda: MyStrategy(population=8)
+
+To see which assertion failed, put ``pytest.register_assert_rewrite("archip.testing")`` into ``conftest.py``.
+"""
+
+from archip.testing.store import StoreContract
+
+__all__ = ["StoreContract"]
