@@ -39,9 +39,9 @@ class Csv(Adapter):
         path = user_file(self.path)
         header, rows = _table(path, self.delimiter)
         columns = self._columns(header, path)
-        values = np.array([_numbers(row, line, columns, header, path) for line, row in rows])
         labels = [row[header.index(self.label)].strip() for _, row in rows]
         y, classes = encode_labels(self._checked(labels, [line for line, _ in rows], path))
+        values = np.array([_numbers(row, line, columns, header, path) for line, row in rows])
         return Raw(
             name=path.stem,
             task="classification",
