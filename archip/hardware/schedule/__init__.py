@@ -1,0 +1,1 @@
+"""Scheduling policies, one file each: which core computes which layer, and when."""
