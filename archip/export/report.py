@@ -23,9 +23,9 @@ _NETWORK_COLOURS = ("#2f6fdf", "#e08a1e", "#2e9e6b", "#8e44ad", "#c2185b", "#607
 _LAYOUT = {
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
-    "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+    "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
     "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#808895"},
-    "legend": {"orientation": "h", "y": -0.25},
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
 }
 # Metric → (factor to the unit of the axis, title of the axis)
 _AXES = {
@@ -157,8 +157,11 @@ def _network_figure(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
     """MACs of every layer, in order."""
     layers = [row for row in task["layers"] if row[2]]
     bars = {"type": "bar", "x": [row[0] for row in layers], "y": [row[2] for row in layers], "name": "MACs"}
-    axes = {"xaxis": {"tickangle": -40}, "yaxis": {"title": {"text": "MACs"}}}
-    return {"data": [bars | {"marker": {"color": _COLOURS["search"]}}], "layout": _layout(title={"text": name}, **axes)}
+    axes = {"xaxis": {"tickangle": -40, "automargin": True}, "yaxis": {"title": {"text": "MACs"}}}
+    return {
+        "data": [bars | {"marker": {"color": _COLOURS["search"]}}],
+        "layout": _layout(title={"text": f"{name}: multiply-accumulates of each layer"}, **axes),
+    }
 
 
 def _gantt_figure(schedule: Sequence[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, Any]:
@@ -176,11 +179,12 @@ def _gantt_figure(schedule: Sequence[Mapping[str, Any]], networks: Sequence[str]
                 "x": [row["end_cycle"] - row["start_cycle"] for row in rows],
                 "text": [row["layer"] for row in rows],
                 "textposition": "inside",
+                "textangle": 0,
                 "hovertemplate": "%{text}: from cycle %{base}, %{x} cycles<extra></extra>",
                 "marker": {"color": _NETWORK_COLOURS[i % len(_NETWORK_COLOURS)], "line": {"width": 1, "color": "#fff"}},
             }
         )
-    return {"data": data, "layout": _layout(barmode="overlay", height=260, xaxis={"title": {"text": "cycle"}})}
+    return {"data": data, "layout": _layout(barmode="overlay", xaxis={"title": {"text": "cycle"}})}
 
 
 def _layout(**more: Any) -> dict[str, Any]:
