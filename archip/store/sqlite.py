@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from pydantic import Field
 from sqlalchemy import event
 
+from archip.core.errors import UserError
 from archip.store import _schema
 from archip.store._database import Database
 
@@ -45,8 +46,12 @@ class SQLite(Database):
         self.engine = sa.create_engine(url, connect_args={"timeout": self.timeout_s})
         event.listen(self.engine, "connect", _connected)
         event.listen(self.engine, "begin", _begin)
-        with self._told():
-            self._prepare()
+        try:
+            with self._told():
+                self._prepare()
+        except UserError:
+            self.close()
+            raise
 
     def _prepare(self) -> None:
         with self.engine.connect() as connection:
