@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from archip.core.candidate import canonical_json
 from archip.core.errors import CandidateError, UserError, nearest
 
 __all__ = ["Choice", "IntRange", "Knob", "KnobSpace"]
@@ -80,7 +81,7 @@ class KnobSpace(ABC):
         """The canonical form of `genotype`.
 
         Raises:
-            UserError: an unknown, missing or inactive gene, a value outside its knob, or a broken constraint.
+            UserError: an unknown or missing gene, a value outside its knob, or a broken constraint.
         """
         genes: Genes = {}
         for name, knob in self.knobs.items():
@@ -90,7 +91,7 @@ class KnobSpace(ABC):
                 raise UserError("gene is missing", name, f"one of {list(knob.values)[:12]}")
             if genotype[name] not in knob.values:
                 raise UserError(f"{genotype[name]!r} is not allowed", name, f"one of {list(knob.values)[:12]}")
-            genes[name] = genotype[name]
+            genes[name] = knob.values[knob.values.index(genotype[name])]  # 4.0 and True become the knob's 4 and 1
         for name in genotype:
             if name not in self.knobs:
                 raise UserError(f"unknown gene {name!r}", right=nearest(name, self.knobs))
@@ -104,9 +105,10 @@ class KnobSpace(ABC):
 
     def mutate(self, genotype: Mapping[str, Any], rng: np.random.Generator) -> Genes:
         """One gene changed (and those that this wakes up drawn anew); the genotype itself if no change is allowed."""
-        for _ in range(_TRIES):
+        free = [n for n in genotype if len(self.knobs[n].values) > 1]
+        for _ in range(_TRIES if free else 0):
             genes = dict(genotype)
-            name = str(rng.choice([n for n in genes if len(self.knobs[n].values) > 1]))
+            name = str(rng.choice(free))
             others = [v for v in self.knobs[name].values if v != genes[name]]
             genes[name] = others[rng.integers(len(others))]
             child = self._attempt(genes, rng)
@@ -128,7 +130,8 @@ class KnobSpace(ABC):
         return dict(a)
 
     def neighbours(self, genotype: Mapping[str, Any]) -> Iterator[Genes]:
-        """All genotypes one step away: adjacent values of ordered knobs, all other values of the rest."""
+        """All genotypes one step away, each once: adjacent values of ordered knobs, all other values of the rest."""
+        seen = {canonical_json(genotype)}
         for name, value in genotype.items():
             values = list(self.knobs[name].values)
             at = values.index(value)
@@ -136,7 +139,8 @@ class KnobSpace(ABC):
             for i in reach:
                 if 0 <= i < len(values) and i != at:
                     child = self._attempt({**genotype, name: values[i]}, None)
-                    if child is not None and child != genotype:
+                    if child is not None and (text := canonical_json(child)) not in seen:
+                        seen.add(text)
                         yield child
 
     def enumerate(self) -> Iterator[Genes]:
@@ -168,5 +172,5 @@ class KnobSpace(ABC):
         for name, knob in self.knobs.items():
             if self.is_active(name, child):
                 missing = name not in genes
-                child[name] = knob.values[rng.integers(len(knob.values)) if rng else 0] if missing else genes[name]
+                child[name] = knob.values[int(rng.integers(len(knob.values))) if rng else 0] if missing else genes[name]
         return self.collapse(child) if self.permits(child) else None

@@ -80,7 +80,7 @@ def parse_quantity(text: object, *dimensions: str) -> Quantity:
     match = _NUMBER.match(str(text))
     if match is None or isinstance(text, bool):
         raise UserError(f"{text!r} is not a quantity", right=right)
-    number, unit = float(match[1]), match[2]
+    number, unit = float(match[1]), match[2].replace("\u03bc", "\u00b5")  # Greek mu → micro sign
     if not math.isfinite(number):
         raise UserError(f"{text!r} is not finite", right=right)
     dimension = _DIMENSION_OF.get(unit)
