@@ -1,0 +1,1 @@
+"""Search spaces, one file each: of networks, of chips, of compressions, and their product."""

@@ -1,0 +1,75 @@
+"""Product: whole candidates, from one space for each of their parts.
+
+Co-design is the search of this product. It is made from a problem (networks by task, chip, compression); it is not
+chosen in a problem file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from archip.core.candidate import Candidate
+
+__all__ = ["ProductSpace"]
+
+
+@dataclass(frozen=True)
+class ProductSpace:
+    """The candidates whose parts come from `parts`: part name (``net.<task>``, ``hw``, ``compress.<task>``) → Space."""
+
+    parts: Mapping[str, Any]
+
+    @property
+    def size(self) -> float:
+        return math.prod(space.size for space in self.parts.values())
+
+    def canonical(self, candidate: Candidate) -> Candidate:
+        return Candidate.from_parts(
+            {name: space.canonical(candidate.parts[name]) for name, space in self.parts.items()}
+        )
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        return Candidate.from_parts({name: space.sample(rng) for name, space in self.parts.items()})
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        """One part mutated, chosen in proportion to its number of genes: each gene is as likely to change."""
+        n_genes = np.array([_n_genes(candidate.parts[name]) for name in self.parts], dtype=float)
+        name = list(self.parts)[rng.choice(len(n_genes), p=n_genes / n_genes.sum())]
+        return Candidate.from_parts(candidate.parts | {name: self.parts[name].mutate(candidate.parts[name], rng)})
+
+    def crossover(self, a: Candidate, b: Candidate, rng: np.random.Generator) -> Candidate:
+        """Each part whole from `a`, whole from `b`, or crossed within, with equal chances."""
+        parts = {}
+        for name, space in self.parts.items():
+            one, other = a.parts[name], b.parts[name]
+            parts[name] = (one, other, space.crossover(one, other, rng))[rng.integers(3)]
+        return Candidate.from_parts(parts)
+
+    def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
+        """The candidates that differ by one step in one part."""
+        for name, space in self.parts.items():
+            for genotype in space.neighbours(candidate.parts[name]):
+                yield Candidate.from_parts(candidate.parts | {name: genotype})
+
+    def enumerate(self) -> Iterator[Candidate]:
+        """Every candidate, once; the last part changes fastest."""
+        spaces = list(self.parts.values())
+
+        def extend(chosen: tuple[Any, ...]) -> Iterator[Candidate]:
+            if len(chosen) == len(spaces):
+                yield Candidate.from_parts(dict(zip(self.parts, chosen, strict=True)))
+            else:
+                for genotype in spaces[len(chosen)].enumerate():
+                    yield from extend((*chosen, genotype))
+
+        return extend(())
+
+
+def _n_genes(genotype: Any) -> int:
+    """Number of genes of a genotype; a single value is one gene."""
+    return len(genotype) if isinstance(genotype, Mapping | list) else 1
