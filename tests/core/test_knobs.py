@@ -208,7 +208,7 @@ def test_equal_numbers_have_one_spelling():
     [
         ({"depth": 1, "width": 8}, "op0: gene is missing"),
         ({"depth": 1, "width": 9, "op0": "skip"}, r"width: 9 is not allowed \(one of \[8, 16, 24, 32\]"),
-        ({"depth": 1, "width": 8, "op0": "skip", "widht": 8}, "unknown gene 'widht' .*did you mean 'width'"),
+        ({"depth": 1, "width": 8, "op0": "skip", "widthx": 8}, "unknown gene 'widthx' .*did you mean 'width'"),
         ({"depth": 2, "width": 24, "op0": "skip", "op1": "skip"}, "breaks a constraint"),
     ],
 )

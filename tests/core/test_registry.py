@@ -73,7 +73,7 @@ def test_unknown_name():
 def test_options_are_checked():
     assert registry.validate(Method, {"width": 3, "rates": [1, 2]}) == Method(3, "fast", [1.0, 2.0])
     for options, message in [
-        ({"widht": 3}, r"widht: unknown option 'widht' \(did you mean 'width'"),
+        ({"widthx": 3}, r"widthx: unknown option 'widthx' \(did you mean 'width'"),
         ({}, "width: .*required"),
         ({"width": 0}, "width: .*greater than or equal to 1, got 0"),
         ({"width": "many"}, "width: .*got 'many'"),
