@@ -29,7 +29,9 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class NSGA2(Evolution):
     """Non-dominated sorting with crowding, binary tournaments, uniform crossover and mutation."""
 
-    population: Annotated[int, Field(ge=2)] = 64  # N in the paper
+    population: Annotated[int, Field(ge=2)] = (
+        40  # N in the paper; larger ones need more than some 500 candidates to pay
+    )
     crossover: Probability = 0.9  # p_c in the paper: else the child has one parent
     mutation: Probability = 0.9  # that one gene of the child changes; p_m = 1/n per gene changes about one
 
