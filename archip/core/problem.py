@@ -70,7 +70,7 @@ class TaskSpec(_Strict):
     metric: str | None = Field(None, description="accuracy or iou; by default what suits the data")
     weight: float | None = Field(None, gt=0, description="share in the quality; equal shares by default")
 
-    _plugs = field_validator("data", "net")(Plug.of)
+    _plugs = field_validator("data", "net")(lambda value: Plug.of(value))
 
 
 class Budget(_Strict):
@@ -111,7 +111,7 @@ class _File(_Strict):
     )
     seed: int = Field(0, ge=0)
 
-    _plugs = field_validator("strategy", "evaluator")(Plug.of)
+    _plugs = field_validator("strategy", "evaluator")(lambda value: Plug.of(value))
     _more_plugs = field_validator("baselines")(lambda values: [Plug.of(v) for v in values])
 
     @field_validator("tasks")
