@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
+import inspect
 import json
 import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from archip.core import registry
@@ -50,7 +51,7 @@ def register(app: typer.Typer) -> None:
             return
         table = Table("name", "what it is", box=None, pad_edge=False)
         for name, about in rows.items():
-            table.add_row(name, about)
+            table.add_row(name, escape(about))
         Console().print(table)
 
     @app.command("show")
@@ -77,12 +78,12 @@ def register(app: typer.Typer) -> None:
 def _show_one(console: Console, kind: str, name: str) -> None:
     cls = registry.find(kind, name)
     module = sys.modules[cls.__module__]
-    text = ast.get_docstring(ast.parse(open(str(module.__file__), encoding="utf-8").read())) or ""  # noqa: SIM115
+    text = inspect.getdoc(module) or ""
     console.print(f"[bold]{name}[/bold] ({kind})\n")
     console.print(text, markup=False, highlight=False)
     rows = registry.option_table(cls)
     if rows:
         table = Table("option", "type", "default", box=None, pad_edge=False, title="\nOptions", title_justify="left")
         for row in rows:
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+            table.add_row(*map(escape, row))
         console.print(table)

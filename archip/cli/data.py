@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from archip.cli.progress import RichProgress
 from archip.core import registry
+from archip.core.errors import UserError
 
 __all__ = ["register"]
 
@@ -31,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
         table = Table("name", "found", "how to get it", box=None, pad_edge=False)
         for row in available():
-            table.add_row(row.name, row.where or "-", row.how)
+            table.add_row(row.name, row.where or "-", escape(row.how))
         Console().print(table)
 
     @data.command("show")
@@ -39,14 +42,17 @@ def register(app: typer.Typer) -> None:
         name: Annotated[
             str, typer.Argument(help="A data set.", autocompletion=lambda incomplete: registry.names("data"))
         ],
+        options: Annotated[list[str] | None, typer.Option("--set", help="option=value, as in a problem file.")] = None,
     ) -> None:
-        """Read a data set with its default options and say what is in it.
+        """Read a data set and say what is in it.
 
-        Example:
+        Examples:
 
           archip data show digits
+
+          archip data show npz --set path=mine.npz --set val=0.1
         """
-        typer.echo(registry.create("data", name).load().describe())
+        typer.echo(registry.create("data", name, _options(options or [])).load().describe())
 
     @data.command("get")
     def get(
@@ -64,3 +70,17 @@ def register(app: typer.Typer) -> None:
         with RichProgress(console, quiet=False) as progress:
             folder = fetch(name, progress)
         console.print(f"{name}: {folder}", highlight=False)
+
+
+def _options(pairs: list[str]) -> dict[str, object]:
+    """``option=value`` pairs, the values read as YAML."""
+    options = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise UserError(f"{pair!r} is not option=value", "--set", "e.g. --set val=0.1")
+        try:
+            options[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            options[key] = value
+    return options

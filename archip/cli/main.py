@@ -46,7 +46,7 @@ def main(
 
     [bold]Examples[/bold]
 
-      archip init > problem.yaml        write a commented problem file
+      archip init problem.yaml          write a commented problem file
       archip check problem.yaml         check it, show all defaults
       archip run problem.yaml           search, train, export, report
     """
