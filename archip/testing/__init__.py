@@ -10,6 +10,9 @@ A package that adds a method derives a test class from its contract and gives it
 To see which assertion failed, put ``pytest.register_assert_rewrite("archip.testing")`` into ``conftest.py``.
 """
 
+from archip.testing.evaluator import EvaluatorContract
+from archip.testing.space import NetworkSpaceContract, SpaceContract
 from archip.testing.store import StoreContract
+from archip.testing.strategy import StrategyContract
 
-__all__ = ["StoreContract"]
+__all__ = ["EvaluatorContract", "NetworkSpaceContract", "SpaceContract", "StoreContract", "StrategyContract"]
