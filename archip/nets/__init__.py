@@ -1,0 +1,1 @@
+"""Torch modules: built from graphs, and supernets that share weights between them."""

@@ -1,0 +1,68 @@
+"""NetworkSpace: what spaces of networks share. A genotype becomes a graph without torch, and a module with it.
+
+Node names are the same in every network of a space, so that networks of one supernet share weights by name: the
+smaller of two layers of one name takes the leading channels of the larger one's weights.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from archip.core.errors import UserError
+from archip.core.knobs import KnobSpace
+from archip.ir.graph import Graph, GraphBuilder
+
+if TYPE_CHECKING:
+    from archip.nets.build import GraphModule
+
+__all__ = ["NetworkSpace", "conv_norm_relu", "increasing"]
+
+
+class NetworkSpace(KnobSpace):
+    """A space of networks for one kind of task.
+
+    Attributes:
+        axes: layout of the inputs, ``NCHW`` or ``NCL``.
+        task: ``classification`` or ``segmentation``.
+    """
+
+    axes: ClassVar[str]
+    task: ClassVar[str]
+
+    @abstractmethod
+    def graph(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int) -> Graph:
+        """The network of a genotype for inputs of `input_shape` (without the batch axis).
+
+        Raises:
+            CandidateError: the input is too small for this network.
+        """
+
+    def build(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int, seed: int) -> GraphModule:
+        """The network as a torch module with weights drawn from `seed`."""
+        from archip.nets.build import build_module
+
+        return build_module(self.graph(genotype, input_shape, n_outputs), seed)
+
+
+def conv_norm_relu(
+    g: GraphBuilder, x: str, name: str, channels: int, kernel: Sequence[int], stride: int = 1, dilation: int = 1
+) -> str:
+    """Convolution without bias, batch-norm, ReLU; padded so that only the stride changes the size."""
+    padding = tuple(dilation * (k - 1) // 2 for k in kernel)
+    shape = {"kernel": tuple(kernel), "stride": stride, "padding": padding, "dilation": dilation}
+    x = g.add("conv", x, name=f"{name}.conv", out_channels=channels, bias=False, **shape)
+    x = g.add("batch_norm", x, name=f"{name}.norm")
+    return g.add("relu", x, name=f"{name}.relu")
+
+
+def increasing(values: Sequence[int], option: str) -> None:
+    """Refuse an option list that is not strictly increasing, or not of positive numbers.
+
+    Raises:
+        UserError: naming the option.
+    """
+    if not values or any(a >= b for a, b in itertools.pairwise(values)) or values[0] < 0:
+        raise UserError(f"{list(values)} is not a list of growing numbers", option, "e.g. [8, 16, 32]")
