@@ -1,0 +1,41 @@
+"""Checkpoint: tensors and JSON in one safetensors file, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from archip.core.errors import UserError
+from archip.core.files import replacing
+
+__all__ = ["read_checkpoint", "write_checkpoint"]
+
+_ENTRY = "archip"  # the key of our JSON in the file's own table of text
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write `tensors` and the JSON value `about`; a kill leaves the file as it was before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        save_file({k: t.contiguous() for k, t in tensors.items()}, temporary, {_ENTRY: json.dumps(about)})
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_checkpoint` wrote; nothing at all if there is no file.
+
+    Raises:
+        UserError: the file is not a checkpoint, or is damaged.
+    """
+    if not path.exists():
+        return {}, {}
+    try:
+        with safe_open(path, "pt") as file:
+            return {k: file.get_tensor(k) for k in file.keys()}, json.loads(file.metadata()[_ENTRY])  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise UserError(f"not a checkpoint: {error}", str(path), "delete it to train anew") from None

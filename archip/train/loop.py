@@ -1,0 +1,233 @@
+"""The training loop: one for classification and segmentation, for single networks and supernets.
+
+An epoch depends only on the state before it, on the seed and on its number: order, augmentation and dropout are drawn
+from generators of (seed, purpose, epoch). So a killed training that is continued ends with the same weights.
+
+On CUDA, and on processors that multiply bfloat16 natively, the forward pass of training runs in bfloat16 (measured
+1.5 to 2 x faster on an AVX512-BF16 processor, batches of 64); loss, optimiser and every evaluation are in float32.
+Images are laid out channels last (1.0 to 1.4 x faster on the same processor).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from archip.core.candidate import digest
+from archip.core.errors import CandidateError
+from archip.core.protocols import Progress
+from archip.core.rng import generator, integer_seed
+from archip.train.augment import augment
+from archip.train.calibration import batches, recalibrate
+from archip.train.checkpoint import read_checkpoint, write_checkpoint
+from archip.train.device import device, laid_out, mixed_precision, out_of_memory, repeatable
+from archip.train.evaluation import evaluate, score
+from archip.train.losses import METRIC, TaskKind, loss_function
+from archip.train.recipe import Recipe, load_optimiser, make_optimiser, steps_per_epoch
+from archip.train.rule import Plain, Rule
+from archip.train.schedules import ema_decay, warmup_cosine
+
+__all__ = ["FitResult", "Recipe", "evaluate", "fit", "score"]
+
+_CALIBRATION_BATCHES = 4
+_PLAIN = Plain()
+_CHECKPOINT_S = 2.0  # a kill loses at most so much work, and an epoch; writing costs far less
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training gave: metrics by split, one entry an epoch, and the seconds it took (of all sessions)."""
+
+    metrics: Mapping[str, Mapping[str, float]]
+    history: list[dict[str, float]]
+    seconds: float
+
+
+def fit(
+    module: nn.Module,
+    dataset: Any,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    rule: Rule = _PLAIN,
+) -> FitResult:
+    """Train `module` in place on the split ``train`` of a `data._dataset.DataSet`; it ends with the weights to keep.
+
+    Args:
+        checkpoint: file to continue from if it is there, and to write to. At the end it holds weights and result, so
+            that the same call gives them at once. One of another training is replaced.
+
+    Raises:
+        CandidateError: the loss is not finite (with epoch and step), or memory does not suffice.
+    """
+    with repeatable(), out_of_memory():
+        training = _Training(module, dataset, recipe, seed, rule)
+        training.resume(checkpoint)
+        handle = progress.start(f"train {dataset.name}", recipe.epochs) if progress else None
+        if progress:
+            progress.advance(handle, len(training.history))
+        written = time.perf_counter()
+        while not training.done:
+            entry = training.epoch()
+            if progress:
+                progress.advance(handle, 1, **entry)
+            if checkpoint and time.perf_counter() - written > _CHECKPOINT_S:
+                training.write(checkpoint)
+                written = time.perf_counter()
+        if progress:
+            progress.finish(handle)
+        return training.finish(checkpoint)
+
+
+class _Training:
+    """A training between two epochs.
+
+    Attributes:
+        average: the module with the moving average of the weights.
+        best: weights of the best epoch so far, by name; empty where the last are kept.
+        metrics: of the kept weights, by split; empty until the end.
+    """
+
+    def __init__(self, module: nn.Module, dataset: Any, recipe: Recipe, seed: int, rule: Rule) -> None:
+        self.dataset, self.recipe, self.seed, self.rule = dataset, recipe, seed, rule
+        self.task: TaskKind = dataset.task
+        self.device = device()
+        self.module = module.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.average = copy.deepcopy(self.module)
+        self.x, self.y = (torch.from_numpy(a).to(self.device) for a in dataset.splits["train"])
+        self.optimiser = make_optimiser(self.module, recipe)
+        self.loss = loss_function(self.task, recipe.label_smoothing)
+        self.n_steps = steps_per_epoch(len(self.x), recipe.batch)
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.metrics: dict[str, dict[str, float]] = {}
+        self.seconds = 0.0
+        shapes = {k: list(t.shape) for k, t in self.module.state_dict().items()}
+        self.key = digest([recipe.to_json(), seed, dataset.digest, repr(rule), shapes])
+
+    @property
+    def done(self) -> bool:
+        best, patience = self._best_epoch(), self.recipe.patience
+        early = patience is not None and len(self.history) - best > patience
+        return bool(self.metrics) or len(self.history) >= self.recipe.epochs or early
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch; gives back its entry of the history."""
+        began, number = time.perf_counter(), len(self.history)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(integer_seed(self.seed, "dropout", number))
+            losses = torch.stack(list(self._steps(number))).tolist()
+        for step, value in enumerate(losses):
+            if not math.isfinite(value):
+                raise CandidateError(f"training diverged: loss {value} in epoch {number + 1}, step {step + 1}")
+        entry = {"loss": sum(losses) / len(losses)}
+        if self.recipe.keep == "best":
+            entry |= self._validate(number)
+        self.history.append(entry)
+        if self.recipe.keep == "best" and self._best_epoch() == number + 1:
+            self.best = {k: t.clone() for k, t in self.average.state_dict().items()}
+        self.seconds += time.perf_counter() - began
+        return entry
+
+    def finish(self, checkpoint: Path | None) -> FitResult:
+        """Put the weights to keep into the module, measure them, and close the checkpoint."""
+        began = time.perf_counter()
+        self.module.load_state_dict(self.best or self.average.state_dict())
+        if not self.metrics:
+            network = self.rule.evaluated(self.module)
+            recalibrate(network, self._calibration())
+            self.metrics = {split: self._evaluate(network, split) for split in ("val", "test")}
+            self.seconds += time.perf_counter() - began
+            if checkpoint:
+                write_checkpoint(checkpoint, self.module.state_dict(), self._about())
+        self.module.to("cpu", memory_format=torch.contiguous_format).eval()
+        return FitResult(self.metrics, self.history, self.seconds)
+
+    def write(self, checkpoint: Path) -> None:
+        """Write everything that the next epoch depends on."""
+        states = {"module": self.module.state_dict(), "average": self.average.state_dict(), "best": self.best}
+        tensors = {f"{part}/{k}": t for part, state in states.items() for k, t in state.items()}
+        optimiser = self.optimiser.state_dict()["state"]
+        tensors |= {f"optimiser/{i}/{k}": t for i, state in optimiser.items() for k, t in state.items()}
+        write_checkpoint(checkpoint, tensors, self._about())
+
+    def resume(self, checkpoint: Path | None) -> None:
+        """Go on from `checkpoint` if it is there and of this very training."""
+        tensors, about = read_checkpoint(checkpoint) if checkpoint else ({}, {})
+        if about.get("key") != self.key:
+            return
+        self.history, self.metrics, self.seconds = about["history"], about["metrics"], about["seconds"]
+        if self.metrics:
+            self.best = tensors
+            return
+        parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "best": {}, "optimiser": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition("/")
+            parts[part][rest] = tensor
+        self.module.load_state_dict(parts["module"])
+        self.average.load_state_dict(parts["average"])
+        self.best = parts["best"]
+        load_optimiser(self.optimiser, parts["optimiser"])
+
+    def _steps(self, number: int) -> Iterator[Tensor]:
+        """One optimiser step after another of epoch `number`, each with its loss."""
+        order = generator(self.seed, "order", number).permutation(len(self.x))
+        changes = torch.Generator().manual_seed(integer_seed(self.seed, "augment", number))
+        draws = generator(self.seed, "rule", number)
+        names = self.dataset.augment if self.recipe.augment else ()
+        forward = mixed_precision(self.module, self.device)
+        total = self.n_steps * self.recipe.epochs
+        self.module.train()
+        for i, rows in enumerate(np.array_split(order, self.n_steps)):
+            step = number * self.n_steps + i
+            index = torch.from_numpy(rows).to(self.device)
+            x, y = augment(self.x[index], self.y[index], names, changes)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.recipe.lr * warmup_cosine(step, total, round(self.recipe.warmup * total))
+            yield self.rule.backward(forward, laid_out(x), y, self.loss, draws)
+            if self.recipe.clip is not None:
+                nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+            self._update_average(ema_decay(step, self.recipe.ema))
+
+    @torch.no_grad()
+    def _update_average(self, decay: float) -> None:
+        for mean, value in zip(self.average.parameters(), self.module.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+
+    def _calibration(self) -> list[Tensor]:
+        """A few batches of the training split, the same in every epoch."""
+        return batches(self.x, self.recipe.batch, _CALIBRATION_BATCHES, generator(self.seed, "calibration"))
+
+    def _validate(self, number: int) -> dict[str, float]:
+        network = self.rule.evaluated(self.average)
+        recalibrate(network, self._calibration())
+        found = self._evaluate(network, "val")
+        if not math.isfinite(found["loss"]):
+            raise CandidateError(f"training diverged: validation loss {found['loss']} after epoch {number + 1}")
+        return {f"val_{k}": v for k, v in found.items()}
+
+    def _evaluate(self, network: nn.Module, split: str) -> dict[str, float]:
+        x, y = self.dataset.splits[split]
+        return evaluate(network, x, y, self.task)
+
+    def _best_epoch(self) -> int:
+        """Number of the best epoch so far, from 1: by the metric, then by the loss; 0 before the first."""
+        metric = f"val_{METRIC[self.task]}"
+        ranked = [(e[metric], -e["val_loss"], -i) for i, e in enumerate(self.history) if metric in e]
+        return 1 - int(max(ranked)[2]) if ranked else 0
+
+    def _about(self) -> dict[str, Any]:
+        return {"key": self.key, "history": self.history, "metrics": self.metrics, "seconds": self.seconds}
