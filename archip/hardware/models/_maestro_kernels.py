@@ -3,11 +3,11 @@
 Vocabulary. A *level* has one *directive* for each loop dimension, in loop order (slots). A dimension stands in one of
 three *positions*: INIT (first tile), STEADY (a later full tile) or EDGE (the last, smaller one). A *case* is one
 position for each slot, and occurs the product of its counts; the slot that *advances* is the innermost one not in
-INIT. Slots outside the advancing one behave the same in INIT and STEADY, so the two are merged here: the number of
-cases visited is a few dozen at most, whatever the number of time steps.
+INIT. Slots outside the advancing one behave the same in INIT and STEADY, so the two are merged here: a few dozen cases
+at most are visited, whatever the number of time steps. A slot *moves* unless one temporal tile covers its dimension;
+only moving slots are looped over, the others enter as factors that are fixed while a level runs.
 
-Scratch arrays: `w[field, level, dimension]` (fields W_*), `slots[level, slot]` = dimension, `g[level, field]` (G_*),
-`case[level, dimension]` = position, `seen` and `done` memoise sub-clusters by the set of dimensions at their edge.
+Every thread works in one record, `s`, of the type SCRATCH.
 """
 
 from __future__ import annotations
@@ -15,33 +15,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["COUNTERS", "MEANS", "evaluate_rows"]
+__all__ = ["COUNTERS", "MAX_LEVELS", "MEANS", "SCRATCH", "evaluate_rows", "n_blocks"]
 
+MAX_LEVELS = 4
 # Loop dimensions: output and input channels, filter rows and columns, (padded) input rows and columns.
 K, C, R, S, Y, X = range(6)
 # Symbols in the size of a directive (see maestro.py); WHOLE = the dimension, INHERIT = as one level further out.
 ZERO, FILTER_ROWS, FILTER_COLUMNS, CLUSTER, WINDOW, STEP, WHOLE, INHERIT = range(8)
 INIT, STEADY, EDGE = range(3)
+# Columns of the layers that `evaluate_rows` takes.
+L_K, L_C, L_OY, L_OX, L_FY, L_FX, L_STRIDE = range(7)
 
-# Per level and dimension. EXTENT: map size; OFFSET; LAST: extent of the last, smaller tile. IN_*: elements of input
-# tensors in a full tile, new ones when the dimension advances, the same of the last tile; OUT_*: of the output.
-# The rest describes the positions for the tile handed down: STEADIES: count of STEADY; HAS_EDGE; WHOLE_INIT: one step
-# covers the dimension; INIT_EDGE: and does not fill the array or the map; PARTIAL: the last active sub-cluster of EDGE
-# has a smaller tile.
-(
-    W_FULL, W_SPATIAL, W_EXTENT, W_OFFSET, W_LAST,
-    W_IN_TILE, W_IN_NEW, W_IN_LAST, W_IN_NEW_LAST,
-    W_OUT_TILE, W_OUT_NEW, W_OUT_LAST, W_OUT_NEW_LAST,
-    W_STEADIES, W_HAS_EDGE, W_WHOLE_INIT, W_INIT_EDGE, W_PARTIAL,
-    N_W,
-) = range(19)  # fmt: skip
-# Per level: slots, sub-clusters, active ones in an edge step, dimension of the first spatial directive (or -1), and a
-# stamp that tells what was memoised in this run of the level.
-(
-    G_SLOTS, G_SUB, G_SUB_EDGE, G_SPATIAL, G_STAMP, G_ADVANCING, G_RUNTIME, G_STEPS, G_WANTED,
-    N_G,
-) = range(10)  # fmt: skip
-# Per layer and configuration, the integers and the means that `evaluate_rows` returns.
+# The integers and the means that `evaluate_rows` returns, and two more that it needs on the way.
 COUNTERS = (
     "runtime_cycles", "num_macs", "input_l2_read", "weight_l2_read", "output_l2_write", "l1_req_elems", "l2_req_elems",
     "ingress_min", "ingress_max", "ingress_avg", "egress_min", "egress_max", "egress_avg",
@@ -51,35 +36,100 @@ MEANS = ("avg_active_pes", "avg_noc_bw_req")
 (
     T_RUNTIME, T_MACS, T_INPUT, T_WEIGHT, T_OUTPUT, T_L1, T_L2,
     T_IN_MIN, T_IN_MAX, T_IN_SUM, T_OUT_MIN, T_OUT_MAX, T_OUT_SUM,
-    T_COMPUTE_MIN, T_COMPUTE_MAX, T_COMPUTE_SUM, T_PEAK, T_OFFCHIP, T_STEPS, T_REFILL,
-    N_T,
-) = range(21)  # fmt: skip
-# Constants of a row: number of levels, NoC and off-chip bandwidth, corrected?, tensors as sets of dimensions, filter
-# sizes and stride.
-P_LEVELS, P_NOC, P_OFFCHIP, P_CORRECTED, P_WEIGHT, P_INPUT, P_OUTPUT, P_R, P_S, P_STRIDE, P_STAMP, N_P = range(12)
-_MASKS = 64  # subsets of the six dimensions
-_LONGEST = 60  # off-chip requirement: halved once a case, so older cases than this do not matter
-_BLOCK = 256  # rows a thread takes at a time
+    T_COMPUTE_MIN, T_COMPUTE_MAX, T_COMPUTE_SUM, T_PEAK, T_OFFCHIP,
+    T_REFILL, T_REFILL_DELAY,
+) = range(20)  # fmt: skip
+
+_MASKS = 64  # sets of the six dimensions
+_OLDEST = 60  # off-chip requirement: it is halved once a case, so that earlier cases do not matter
+_BLOCK = 1024  # rows that share one scratch record
+
+_TABLES = (
+    "spatial",  # 0 or 1
+    "extent", "offset",  # map size and distance of neighbouring maps
+    "last_extent",  # of the last, smaller tile
+    # Elements of input tensors in a full tile; new ones when the dimension advances; the same of the last tile.
+    "in_tile", "in_new", "in_last", "in_new_last",
+    # The same of the output: rows and columns are output rows and columns.
+    "out_tile", "out_new", "out_last", "out_new_last",
+    # Positions for the tile handed down: count of STEADY; is there an EDGE; does one step cover the dimension, and
+    # more than cover it; has the last active sub-cluster at the edge a smaller tile.
+    "steadies", "has_edge", "covered", "init_edge", "partial",
+    "position",  # in the current case
+)  # fmt: skip
+_LEVEL_STATE = (
+    "n_slots", "n_sub", "n_sub_edge",  # sub-clusters, and those active in an edge step
+    "first_spatial",  # dimension of the first spatial directive, or -1
+    "stamp",  # number of the present run of the level: memoised values with an older one are void
+    "advancing", "has_case", "runtime", "steps", "wanted",  # wanted: the sub-cluster that the run waits for
+    "n_moving",
+    "fixed_weight", "fixed_input", "fixed_output", "fixed_sums",  # factors of the slots that do not move
+)  # fmt: skip
+_ROW_STATE = (
+    "n_levels", "noc", "offchip", "corrected",
+    "weight", "input", "output",  # dimensions of each tensor, as a bit set
+    "rows", "columns", "stride",  # of the filter
+    "run",  # number of runs of levels so far
+)  # fmt: skip
+_by_slot, _by_dim, _by_level = (MAX_LEVELS, 6), (MAX_LEVELS, 6), (MAX_LEVELS,)
+_by_edges = (MAX_LEVELS, _MASKS)
+SCRATCH = np.dtype(
+    [(name, np.int64, _by_dim) for name in _TABLES]
+    + [(name, np.int64, _by_level) for name in _LEVEL_STATE]
+    + [(name, np.int64) for name in _ROW_STATE]
+    + [
+        ("size", np.int64, _by_dim),  # of the tile handed down to the level
+        ("slots", np.int64, _by_slot),  # dimensions in loop order
+        ("moving", np.int64, _by_slot),  # those that move
+        ("inner", np.int64, _by_slot),  # set of dimensions inside a moving slot that start anew when it advances
+        ("busy", np.float64, _by_level),  # sum over the steps of the PEs at work
+        # Memoised by the set of dimensions at their edge: results of a case, then those of a sub-cluster.
+        ("case_stamp", np.int64, _by_edges),
+        ("case_egress", np.int64, _by_edges),
+        ("case_sums", np.int64, _by_edges),
+        ("case_critical", np.int64, _by_edges),
+        ("case_compute", np.int64, _by_edges),
+        ("case_busy", np.float64, _by_edges),
+        ("sub_stamp", np.int64, _by_edges),
+        ("sub_runtime", np.int64, _by_edges),
+        ("sub_busy", np.float64, _by_edges),
+        ("symbols", np.int64, (6,)),  # values of the symbols ZERO to STEP
+        ("tally", np.int64, (T_REFILL_DELAY + 1,)),
+        ("noc_sum", np.float64),  # sum over the steps of the NoC bandwidth that they need
+        ("counts", np.int64, (_MASKS,)),
+    ]
+)
+
+_compiled = njit(cache=True, error_model="numpy")
+_inlined = njit(cache=True, error_model="numpy", inline="always")
 
 
-@njit(cache=True, inline="always")
+def n_blocks(n_rows: int) -> int:
+    """Scratch records that `evaluate_rows` needs for so many rows."""
+    return -(-n_rows // _BLOCK)
+
+
+# --- Directives and their tables ------------------------------------------------------------------------------------
+
+
+@_inlined
 def _quotient(a, b):
     """Integer division that truncates towards zero, as in C."""
     return -((-a) // b) if a < 0 else a // b
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def _ceil_div(a, b):
-    return -((-a) // b)
+    return (a + b - 1) // b if a > 0 else 0
 
 
-@njit(cache=True)
-def _outputs(extent, filter_tile, stride, corrected):
+@_compiled
+def _n_outputs(extent, filter_tile, stride, corrected):
     """Output positions in an input tile; the tool forgets the stride."""
     return (extent - filter_tile) // stride + 1 if corrected else extent - filter_tile + 1
 
 
-@njit(cache=True)
+@_compiled
 def _touched(extent, filter_size, stride):
     """Rows (or columns) of an input tile that some filter position reads."""
     if extent < filter_size:
@@ -88,24 +138,23 @@ def _touched(extent, filter_size, stride):
     return n * min(stride, filter_size) + max(filter_size - stride, 0)
 
 
-@njit(cache=True)
-def _directive(lv, slot, program, symbols, w, p):
+@_compiled
+def _directive(s, lv, directive):
     """Extent and offset of one directive of a level, the stride applied."""
-    dim = program[slot, 0]
-    if program[slot, 2] == INHERIT:
-        extent, offset = w[W_EXTENT, lv - 1, dim], w[W_OFFSET, lv - 1, dim]
-    elif program[slot, 2] == WHOLE:
-        extent, offset = w[W_FULL, lv, dim], w[W_FULL, lv, dim]
+    dim, stride = directive[0], s.stride
+    if directive[2] == INHERIT:
+        extent, offset = s.extent[lv - 1, dim], s.offset[lv - 1, dim]
+    elif directive[2] == WHOLE:
+        extent, offset = s.size[lv, dim], s.size[lv, dim]
     else:
-        extent = program[slot, 3] + symbols[program[slot, 2]]
-        offset = program[slot, 5] + symbols[program[slot, 4]]
-    if p[P_CORRECTED]:
-        extent = min(extent, w[W_FULL, lv, dim])
-    filter_size = p[P_R] if dim == Y else p[P_S]
-    if dim >= Y and p[P_STRIDE] != 1 and extent >= filter_size:
-        stride = p[P_STRIDE]
+        extent = directive[3] + s.symbols[directive[2]]
+        offset = directive[5] + s.symbols[directive[4]]
+    if s.corrected:
+        extent = min(extent, s.size[lv, dim])
+    filter_size = s.rows if dim == Y else s.columns
+    if dim >= Y and stride != 1 and extent >= filter_size:
         n = (extent - filter_size) // stride + 1
-        if p[P_CORRECTED]:
+        if s.corrected:
             extent = (n - 1) * stride + filter_size
             offset = n * stride
         else:
@@ -114,52 +163,49 @@ def _directive(lv, slot, program, symbols, w, p):
     return extent, offset
 
 
-@njit(cache=True)
-def _input_tables(lv, dim, size, w, p):
-    """Tile, new and last elements of one dimension of `size`, on the side of the input tensors."""
-    extent, offset = w[W_EXTENT, lv, dim], w[W_OFFSET, lv, dim]
-    steadies = max(_quotient(size - extent, offset), 0)
-    has_last = steadies * offset + extent < size or extent > size
+@_compiled
+def _input_tables(s, lv, dim):
+    """Tile, new and last elements of one dimension, on the side of the input tensors."""
+    size, extent, offset = s.size[lv, dim], s.extent[lv, dim], s.offset[lv, dim]
+    steadies = (size - extent) // offset if size > extent else 0
+    has_last = extent > size or steadies * offset + extent < size
     rest = size - (steadies + 1) * offset
     if rest < 0:
         rest = size
-    last = rest if has_last else extent
+    s.last_extent[lv, dim] = rest if has_last else extent
     tile, step = extent, offset
-    if p[P_CORRECTED]:
+    if s.corrected:
         if not has_last:
             rest = extent
         if dim >= Y:
-            filter_size = p[P_R] if dim == Y else p[P_S]
-            tile = _touched(extent, filter_size, p[P_STRIDE])
-            rest = _touched(rest, filter_size, p[P_STRIDE])
+            filter_size = s.rows if dim == Y else s.columns
+            tile = _touched(extent, filter_size, s.stride)
+            rest = _touched(rest, filter_size, s.stride)
             if extent >= filter_size:
-                step = offset // p[P_STRIDE] * min(p[P_STRIDE], filter_size)
-    w[W_LAST, lv, dim] = last
-    w[W_IN_TILE, lv, dim] = tile
-    w[W_IN_NEW, lv, dim] = 0 if w[W_SPATIAL, lv, dim] == 0 and size <= extent else min(tile, step)
-    w[W_IN_LAST, lv, dim] = rest if has_last else tile
-    w[W_IN_NEW_LAST, lv, dim] = max(step - (tile - rest), 0)
+                step = offset // s.stride * min(s.stride, filter_size)
+    s.in_tile[lv, dim] = tile
+    s.in_new[lv, dim] = 0 if size <= extent and not s.spatial[lv, dim] else min(tile, step)
+    s.in_last[lv, dim] = rest if has_last else tile
+    s.in_new_last[lv, dim] = max(step - (tile - rest), 0)
+    s.out_tile[lv, dim] = s.in_tile[lv, dim]
+    s.out_new[lv, dim] = s.in_new[lv, dim]
+    s.out_last[lv, dim] = s.in_last[lv, dim]
+    s.out_new_last[lv, dim] = s.in_new_last[lv, dim]
 
 
-@njit(cache=True)
-def _output_tables(lv, w, p):
-    """The same on the side of the output: rows and columns become output rows and columns."""
-    for dim in range(6):
-        w[W_OUT_TILE, lv, dim] = w[W_IN_TILE, lv, dim]
-        w[W_OUT_NEW, lv, dim] = w[W_IN_NEW, lv, dim]
-        w[W_OUT_LAST, lv, dim] = w[W_IN_LAST, lv, dim]
-        w[W_OUT_NEW_LAST, lv, dim] = w[W_IN_NEW_LAST, lv, dim]
-    for dim, kernel in ((Y, R), (X, S)):
-        stride, corrected = p[P_STRIDE], p[P_CORRECTED]
-        tile = _outputs(w[W_EXTENT, lv, dim], w[W_EXTENT, lv, kernel], stride, corrected)
-        last = _outputs(w[W_LAST, lv, dim], w[W_LAST, lv, kernel], stride, corrected)
-        w[W_OUT_TILE, lv, dim] = tile
-        w[W_OUT_LAST, lv, dim] = last
-        w[W_OUT_NEW, lv, dim] = tile if corrected else min(w[W_OFFSET, lv, dim], w[W_EXTENT, lv, dim])
-        w[W_OUT_NEW_LAST, lv, dim] = last if corrected else min(w[W_OFFSET, lv, dim], last)
+@_compiled
+def _output_tables(s, lv, dim, kernel):
+    """The same of Y (with kernel = R) or X (with S) on the side of the output."""
+    extent, offset, corrected = s.extent[lv, dim], s.offset[lv, dim], s.corrected
+    tile = _n_outputs(extent, s.extent[lv, kernel], s.stride, corrected)
+    last = _n_outputs(s.last_extent[lv, dim], s.last_extent[lv, kernel], s.stride, corrected)
+    s.out_tile[lv, dim] = tile
+    s.out_last[lv, dim] = last
+    s.out_new[lv, dim] = tile if corrected else min(offset, extent)
+    s.out_new_last[lv, dim] = last if corrected else min(offset, last)
 
 
-@njit(cache=True)
+@_compiled
 def _active_at_edge(remaining, extent, offset):
     """Sub-clusters that `remaining` items keep busy, and whether the last of them has a smaller tile."""
     n = 1 if remaining < extent else (remaining - extent) // offset + 1
@@ -168,169 +214,203 @@ def _active_at_edge(remaining, extent, offset):
     return n, 0
 
 
-@njit(cache=True)
-def _edge_remainder(size, extent, offset, n):
+@_compiled
+def _spatial_steadies(size, extent, offset, n):
     """STEADY steps of a spatial dimension over `n` sub-clusters, and the items left after them."""
     steadies = (_quotient(size - extent, offset) + 1) // n - 1
     return steadies, size - (steadies + 1) * offset * n
 
 
-@njit(cache=True)
-def _fill_tables(lv, size_D, w, slots, g, p):
-    """Tables of a level whose dimensions have these sizes."""
-    for i in range(g[lv, G_SLOTS]):
-        dim = slots[lv, i]
-        _input_tables(lv, dim, size_D[dim], w, p)
-    _output_tables(lv, w, p)
-    dim = g[lv, G_SPATIAL]
-    g[lv, G_SUB_EDGE] = 1
+@_compiled
+def _fill_tables(s, lv):
+    """Tables of a level for its `size`."""
+    for i in range(s.n_slots[lv]):
+        _input_tables(s, lv, s.slots[lv, i])
+    _output_tables(s, lv, Y, R)
+    _output_tables(s, lv, X, S)
+    dim, n = s.first_spatial[lv], s.n_sub[lv]
+    s.n_sub_edge[lv] = 1
     if dim >= 0:
-        extent, offset = w[W_EXTENT, lv, dim], w[W_OFFSET, lv, dim]
-        _, remaining = _edge_remainder(size_D[dim], extent, offset, g[lv, G_SUB])
-        if remaining <= 0 or size_D[dim] <= extent + offset * (g[lv, G_SUB] - 1):
-            remaining = size_D[dim]
-        g[lv, G_SUB_EDGE], _ = _active_at_edge(remaining, extent, offset)
+        size, extent, offset = s.size[lv, dim], s.extent[lv, dim], s.offset[lv, dim]
+        _, remaining = _spatial_steadies(size, extent, offset, n)
+        if size <= extent + offset * (n - 1):
+            remaining = size
+        s.n_sub_edge[lv], _ = _active_at_edge(remaining, extent, offset)
 
 
-@njit(cache=True)
-def _prepare_level(lv, program, n_slots, symbols, w, slots, g, p):
-    """Directives and tables of level `lv` for its full sizes."""
-    g[lv, G_SLOTS] = n_slots
-    g[lv, G_SPATIAL] = -1
-    for dim in range(6):
-        w[W_EXTENT, lv, dim] = 1
-        w[W_OFFSET, lv, dim] = 1
-        w[W_SPATIAL, lv, dim] = 0
-        w[W_LAST, lv, dim] = 1
+@_compiled
+def _prepare_level(s, lv, directives, n_slots):
+    """Directives and tables of a level for its full size."""
+    s.n_slots[lv] = n_slots
+    s.first_spatial[lv] = -1
     for i in range(n_slots):
-        dim = program[i, 0]
-        slots[lv, i] = dim
-        extent, offset = _directive(lv, i, program, symbols, w, p)
-        w[W_EXTENT, lv, dim] = extent
-        w[W_OFFSET, lv, dim] = offset
-        w[W_SPATIAL, lv, dim] = program[i, 1]
-        if program[i, 1] and g[lv, G_SPATIAL] < 0:
-            g[lv, G_SPATIAL] = dim
-    _fill_tables(lv, w[W_FULL, lv], w, slots, g, p)
+        dim = directives[i, 0]
+        s.slots[lv, i] = dim
+        s.extent[lv, dim], s.offset[lv, dim] = _directive(s, lv, directives[i])
+        s.spatial[lv, dim] = directives[i, 1]
+        if directives[i, 1] and s.first_spatial[lv] < 0:
+            s.first_spatial[lv] = dim
+    _fill_tables(s, lv)
 
 
-@njit(cache=True)
-def _positions(lv, size_D, w, slots, g, p):
-    """Which positions each dimension of the level takes for the tile handed down, and how often."""
-    n = g[lv, G_SUB]
-    for i in range(g[lv, G_SLOTS]):
-        dim = slots[lv, i]
-        size, extent, offset = size_D[dim], w[W_EXTENT, lv, dim], w[W_OFFSET, lv, dim]
-        partial = 0
-        if w[W_SPATIAL, lv, dim]:
-            covered = extent + offset * (n - 1)
-            steadies, remaining = _edge_remainder(size, extent, offset, n)
-            has_edge = (
-                size > covered
-                and (steadies + 1) * offset * n + covered > size
-                and steadies * offset * n + covered != size
-            )
-            if size < covered:
-                partial = 1
-                remaining = size
-            if has_edge or (p[P_CORRECTED] and size < covered):
-                _, partial = _active_at_edge(remaining, extent, offset)
-                if p[P_CORRECTED] and remaining < extent:
-                    partial = 1
+@_compiled
+def _spatial_positions(s, lv, dim):
+    """Count of STEADY, EDGE?, items covered by one step, and partial last sub-cluster? of a spatial dimension."""
+    size, extent, offset, n = s.size[lv, dim], s.extent[lv, dim], s.offset[lv, dim], s.n_sub[lv]
+    covered = extent + offset * (n - 1)
+    steadies, remaining = _spatial_steadies(size, extent, offset, n)
+    has_edge = size > covered and steadies * offset * n + covered != size
+    has_edge = has_edge and (steadies + 1) * offset * n + covered > size
+    partial = 1 if size < covered else 0  # the tool does not look whether the last tile fits
+    if size < covered:
+        remaining = size
+    if has_edge or (s.corrected and size < covered):
+        _, partial = _active_at_edge(remaining, extent, offset)
+        if s.corrected and remaining < extent:
+            partial = 1
+    return steadies, has_edge, covered, partial
+
+
+@_compiled
+def _positions(s, lv):
+    """Which positions each dimension of the level takes for its `size`, and how often."""
+    for i in range(s.n_slots[lv]):
+        dim = s.slots[lv, i]
+        size, extent, offset = s.size[lv, dim], s.extent[lv, dim], s.offset[lv, dim]
+        if s.spatial[lv, dim]:
+            steadies, has_edge, covered, partial = _spatial_positions(s, lv, dim)
         else:
-            covered = extent
             steadies = (size - extent) // offset if size > extent else 0
             has_edge = size > extent and steadies * offset + extent < size
-        w[W_STEADIES, lv, dim] = max(steadies, 0) if size > covered else 0
-        w[W_HAS_EDGE, lv, dim] = has_edge
-        w[W_WHOLE_INIT, lv, dim] = size <= covered
-        w[W_INIT_EDGE, lv, dim] = size < covered
-        w[W_PARTIAL, lv, dim] = partial
+            covered, partial = extent, 0
+        s.steadies[lv, dim] = max(steadies, 0) if size > covered else 0
+        s.has_edge[lv, dim] = has_edge
+        s.covered[lv, dim] = size <= covered
+        s.init_edge[lv, dim] = size < covered
+        s.partial[lv, dim] = partial
 
 
-@njit(cache=True, inline="always")
-def _at_edge(lv, dim, w, case):
-    return case[lv, dim] == EDGE or (case[lv, dim] == INIT and w[W_INIT_EDGE, lv, dim] == 1)
+@_compiled
+def _split_slots(s, lv):
+    """Finds the moving slots; the others become factors and, one level down, sizes."""
+    n = 0
+    weight = inputs = outputs = sums = 1
+    for i in range(s.n_slots[lv]):
+        dim = s.slots[lv, i]
+        if s.spatial[lv, dim] or not s.covered[lv, dim]:
+            s.moving[lv, n] = dim
+            n += 1
+            continue
+        last = s.init_edge[lv, dim]
+        size = s.in_last[lv, dim] if last else s.in_tile[lv, dim]
+        out_size = s.out_last[lv, dim] if last else s.out_tile[lv, dim]
+        weight *= size if s.weight >> dim & 1 else 1
+        inputs *= size if s.input >> dim & 1 else 1
+        outputs *= out_size if s.output >> dim & 1 else 1
+        sums *= out_size
+        if lv + 1 < s.n_levels:
+            s.size[lv + 1, dim] = s.last_extent[lv, dim] if last else s.extent[lv, dim]
+    later = 0
+    for i in range(n - 1, -1, -1):
+        dim = s.moving[lv, i]
+        s.inner[lv, i] = later
+        later |= 0 if s.covered[lv, dim] else 1 << dim
+    s.n_moving[lv] = n
+    s.fixed_weight[lv], s.fixed_input[lv], s.fixed_output[lv], s.fixed_sums[lv] = weight, inputs, outputs, sums
 
 
-@njit(cache=True)
+# --- One case --------------------------------------------------------------------------------------------------------
+
+
+@_inlined
+def _at_edge(s, lv, dim):
+    return s.position[lv, dim] == EDGE or (s.position[lv, dim] == INIT and s.init_edge[lv, dim] == 1)
+
+
+@_compiled
+def _edges(s, lv):
+    """Moving dimensions of the level at their edge, as a bit set."""
+    edges = 0
+    for i in range(s.n_moving[lv]):
+        dim = s.moving[lv, i]
+        if _at_edge(s, lv, dim):
+            edges |= 1 << dim
+    return edges
+
+
+@_inlined
 def _over_sub_clusters(first, first_partial, other, other_partial, n, n_edge, edge, partial):
-    """Sum over the sub-clusters of a spatially mapped tensor."""
+    """Sum over the sub-clusters of what is spatially mapped."""
     if not edge:
         return first + (n - 1) * other
-    total = first_partial if n_edge == 1 and partial else first
-    if n_edge > 1:
-        total += max(n_edge - partial - 1, 0) * other + partial * other_partial
-    return total
+    if n_edge == 1:
+        return first_partial if partial else first
+    return first + max(n_edge - partial - 1, 0) * other + partial * other_partial
 
 
-@njit(cache=True)
-def _ingress(lv, tensor, advancing, w, slots, g, case, p):
-    """Elements of one input tensor that enter the level in this case."""
-    corrected = p[P_CORRECTED]
-    n_slots, n_edge = g[lv, G_SLOTS], g[lv, G_SUB_EDGE]
-    moves, reset = False, False
-    for i in range(max(advancing, 0), n_slots):
-        dim = slots[lv, i]
-        if tensor >> dim & 1:
-            moves = moves or i == advancing
-            reset = reset or (i > advancing and w[W_WHOLE_INIT, lv, dim] == 0)
-    if advancing >= 0 and not moves and not (corrected and reset):
-        return 0
-    first, first_partial, other, other_partial = 1, 1, 1, 1
+@_compiled
+def _ingress(s, lv, tensor, fixed):
+    """Elements of one input tensor (a set of dimensions) that enter the level in this case."""
+    advancing, n_edge = s.advancing[lv], s.n_sub_edge[lv]
+    reset = False
+    if advancing >= 0:
+        reset = tensor & s.inner[lv, advancing] != 0
+        if not (tensor >> s.moving[lv, advancing] & 1 or (s.corrected and reset)):
+            return 0
+    first = first_partial = other = other_partial = fixed
     spatial, edge, partial = False, False, 0
-    for i in range(n_slots):
-        dim = slots[lv, i]
+    for i in range(s.n_moving[lv]):
+        dim = s.moving[lv, i]
         if not tensor >> dim & 1:
             continue
-        tile, last = w[W_IN_TILE, lv, dim], w[W_IN_LAST, lv, dim]
-        at_edge = _at_edge(lv, dim, w, case)
+        tile, last, at_edge = s.in_tile[lv, dim], s.in_last[lv, dim], _at_edge(s, lv, dim)
         only_new = i == advancing and not reset
-        if w[W_SPATIAL, lv, dim]:
-            spatial = True
-            edge = edge or at_edge
-            partial = w[W_PARTIAL, lv, dim] if at_edge else 0
-            if advancing < 0 and not corrected:  # the very first step charges the halo to every sub-cluster
-                first *= last if at_edge and n_edge == 1 else tile
-                first_partial *= last if at_edge else tile
-                other *= 1 if at_edge and n_edge == 1 else tile
-                other_partial *= last if at_edge else tile
-            else:
-                new = i > advancing or only_new
-                first *= tile
-                first_partial *= last
-                other *= w[W_IN_NEW, lv, dim] if new else tile
-                other_partial *= w[W_IN_NEW_LAST, lv, dim] if new else last
-        else:
-            if case[lv, dim] == INIT:
+        if not s.spatial[lv, dim]:
+            size = tile
+            if s.position[lv, dim] == INIT:
                 size = last if at_edge else tile
-            elif corrected and case[lv, dim] == EDGE:
-                size = w[W_IN_NEW_LAST, lv, dim] if only_new else last
-            else:
-                size = max(w[W_IN_NEW, lv, dim], 1) if only_new else tile
+            elif s.corrected and at_edge:
+                size = s.in_new_last[lv, dim] if only_new else last
+            elif only_new:
+                size = max(s.in_new[lv, dim], 1)
             first *= size
             first_partial *= size
             other *= size
             other_partial *= size
+            continue
+        spatial = True
+        edge = edge or at_edge
+        partial = s.partial[lv, dim] if at_edge else 0
+        if advancing < 0 and not s.corrected:  # the very first step charges the halo to every sub-cluster
+            alone = at_edge and n_edge == 1
+            first *= last if alone else tile
+            first_partial *= last if at_edge else tile
+            other *= 1 if alone else tile
+            other_partial *= last if at_edge else tile
+        else:
+            new = i > advancing or only_new
+            first *= tile
+            first_partial *= last
+            other *= s.in_new[lv, dim] if new else tile
+            other_partial *= s.in_new_last[lv, dim] if new else last
     if not spatial:
         return first
-    return _over_sub_clusters(first, first_partial, other, other_partial, g[lv, G_SUB], n_edge, edge, partial)
+    return _over_sub_clusters(first, first_partial, other, other_partial, s.n_sub[lv], n_edge, edge, partial)
 
 
-@njit(cache=True)
-def _outputs_and_sums(lv, w, slots, g, case, p):
+@_compiled
+def _outputs_and_sums(s, lv):
     """Egress of the level, partial sums of all sub-clusters, and of the one on the critical path, in this case."""
-    n, n_edge, corrected = g[lv, G_SUB], g[lv, G_SUB_EDGE], p[P_CORRECTED]
-    first, first_partial, other, other_partial = 1, 1, 1, 1
-    sums, sums_first_partial, sums_partial = 1, 1, 1
+    n, n_edge = s.n_sub[lv], s.n_sub_edge[lv]
+    first = first_partial = other = other_partial = s.fixed_output[lv]
+    sums = sums_first_partial = sums_partial = s.fixed_sums[lv]
     out_spatial, out_edge, out_partial = False, False, 0
     any_spatial, any_edge, any_partial = False, False, 0
-    for i in range(g[lv, G_SLOTS]):
-        dim = slots[lv, i]
-        of_output = p[P_OUTPUT] >> dim & 1
-        tile, last = w[W_OUT_TILE, lv, dim], w[W_OUT_LAST, lv, dim]
-        at_edge = _at_edge(lv, dim, w, case)
-        if not w[W_SPATIAL, lv, dim]:
+    for i in range(s.n_moving[lv]):
+        dim = s.moving[lv, i]
+        of_output = s.output >> dim & 1
+        tile, last, at_edge = s.out_tile[lv, dim], s.out_last[lv, dim], _at_edge(s, lv, dim)
+        if not s.spatial[lv, dim]:
             size = last if at_edge else tile
             sums *= size
             sums_first_partial *= size
@@ -341,414 +421,389 @@ def _outputs_and_sums(lv, w, slots, g, case, p):
                 other *= size
                 other_partial *= size
             continue
-        new, new_last = w[W_OUT_NEW, lv, dim], w[W_OUT_NEW_LAST, lv, dim]
-        alone = case[lv, dim] == EDGE and n_edge == 1
-        lone_last = last
-        if alone and not corrected:  # the tool takes the rows of the input here
-            lone_last = w[W_IN_LAST, lv, dim]
-        size_first = lone_last if alone else tile
-        size_first_partial = tile
-        size_sums_partial = tile
-        if at_edge:
-            size_first_partial = lone_last if alone else last
-            size_sums_partial = new_last if case[lv, dim] == EDGE and n_edge > 1 and not corrected else last
+        in_edge = s.position[lv, dim] == EDGE
+        alone = in_edge and n_edge == 1
+        if alone and not s.corrected:  # the tool takes rows of the input for rows of the output
+            last = s.in_last[lv, dim]
+        new, new_last = max(s.out_new[lv, dim], 1), s.out_new_last[lv, dim]
+        size_first = last if alone else tile
+        size_partial = last if at_edge else tile
         sums *= size_first
-        sums_first_partial *= size_first_partial
-        sums_partial *= size_sums_partial
+        sums_first_partial *= size_partial
+        sums_partial *= new_last if in_edge and not alone and not s.corrected else size_partial
         any_spatial = True
         any_edge = any_edge or at_edge
-        any_partial = w[W_PARTIAL, lv, dim] if at_edge else 0
+        any_partial = s.partial[lv, dim] if at_edge else 0
         if of_output:
             out_spatial = True
             out_edge = out_edge or at_edge
             out_partial = any_partial
             first *= size_first
-            first_partial *= size_first_partial
-            other *= max(new, 1)
-            other_partial *= new_last if at_edge else max(new, 1)
-    egress = first
-    critical = sums
+            first_partial *= size_partial
+            other *= new
+            other_partial *= new_last if at_edge else new
+    egress, total, critical = first, n * sums, sums
     if out_spatial:
         egress = _over_sub_clusters(first, first_partial, other, other_partial, n, n_edge, out_edge, out_partial)
         if out_edge and n_edge == 1 and out_partial:
             critical = sums_first_partial
     if any_spatial:
         total = _over_sub_clusters(sums, sums_first_partial, sums, sums_partial, n, n_edge, any_edge, any_partial)
-    else:
-        total = n * sums
     return egress, total, critical
 
 
-@njit(cache=True)
-def _sub_cluster_sizes(lv, partial, w, slots, g, case, size_D):
-    """Tile that the case hands down to one sub-cluster; returns the set of dimensions at their last tile."""
+@_compiled
+def _hand_down(s, lv, partial):
+    """Sets the size of one sub-cluster's tile in this case; returns the set of dimensions at their last tile."""
     edges = 0
-    for i in range(g[lv, G_SLOTS]):
-        dim = slots[lv, i]
-        size_D[dim] = w[W_EXTENT, lv, dim]
-        if _at_edge(lv, dim, w, case) and (w[W_SPATIAL, lv, dim] == 0 or g[lv, G_SUB_EDGE] == 1 or partial):
-            size_D[dim] = w[W_LAST, lv, dim]
+    for i in range(s.n_moving[lv]):
+        dim = s.moving[lv, i]
+        s.size[lv + 1, dim] = s.extent[lv, dim]
+        if _at_edge(s, lv, dim) and (partial or s.spatial[lv, dim] == 0 or s.n_sub_edge[lv] == 1):
+            s.size[lv + 1, dim] = s.last_extent[lv, dim]
             edges |= 1 << dim
     return edges
 
 
-@njit(cache=True)
-def _next_case(lv, advancing, w, slots, g, case):
-    """The next case with this advancing slot (odometer over the slots outside it); False when all were seen.
+@_compiled
+def _sub_clusters(s, lv, critical):
+    """Runtime of the slowest sub-cluster in this case, and the PEs at work.
 
-    Outside the advancing slot STEADY stands for INIT and STEADY together.
+    Where a needed sub-cluster has not been run yet, its tile is handed down and its edges are returned as the third
+    value (else -1).
     """
-    for i in range(advancing, -1, -1):
-        dim = slots[lv, i]
-        if case[lv, dim] != EDGE and w[W_HAS_EDGE, lv, dim]:
-            case[lv, dim] = EDGE
-            for j in range(i + 1, advancing + 1):
-                inner = slots[lv, j]
-                if j == advancing:
-                    case[lv, inner] = STEADY if w[W_STEADIES, lv, inner] > 0 else EDGE
-                else:
-                    case[lv, inner] = _lowest(lv, inner, w)
-            return True
-    return False
-
-
-@njit(cache=True, inline="always")
-def _lowest(lv, dim, w):
-    return STEADY if w[W_STEADIES, lv, dim] > 0 else INIT
-
-
-@njit(cache=True)
-def _occurrences(lv, advancing, w, slots, case, counts):
-    """How often the case occurs, and the counts of the separate cases that it merges (in `counts[:n]`)."""
-    n = 1
-    counts[0] = 1
-    total = 1
-    for i in range(advancing + 1):
-        dim = slots[lv, i]
-        if case[lv, dim] == STEADY:
-            steadies = w[W_STEADIES, lv, dim]
-            if i == advancing:
-                total *= steadies
-                for j in range(n):
-                    counts[j] *= steadies
-            else:
-                total *= steadies + 1
-                for j in range(n):
-                    counts[n + j] = counts[j] * steadies
-                n *= 2
-    return total, n
-
-
-@njit(cache=True)
-def _start(lv, advancing, w, slots, g, case):
-    """Sets the first case in which this slot advances (-1: none does); False where it cannot."""
-    for i in range(g[lv, G_SLOTS]):
-        case[lv, slots[lv, i]] = INIT
-    if advancing < 0:
-        return True
-    for i in range(advancing):
-        case[lv, slots[lv, i]] = _lowest(lv, slots[lv, i], w)
-    dim = slots[lv, advancing]
-    case[lv, dim] = STEADY if w[W_STEADIES, lv, dim] > 0 else EDGE
-    return w[W_STEADIES, lv, dim] > 0 or w[W_HAS_EDGE, lv, dim] == 1
-
-
-@njit(cache=True)
-def _edges(w, slots, g, case):
-    """Dimensions of level 0 at their edge, as a bit set."""
-    edges = 0
-    for i in range(g[0, G_SLOTS]):
-        if _at_edge(0, slots[0, i], w, case):
-            edges |= 1 << slots[0, i]
-    return edges
-
-
-@njit(cache=True, inline="always")
-def _tally_delays(n, ingress_delay, egress_delay, compute, tally):
-    tally[T_IN_MIN] = min(tally[T_IN_MIN], ingress_delay)
-    tally[T_IN_MAX] = max(tally[T_IN_MAX], ingress_delay)
-    tally[T_IN_SUM] += n * ingress_delay
-    tally[T_OUT_MIN] = min(tally[T_OUT_MIN], egress_delay)
-    tally[T_OUT_MAX] = max(tally[T_OUT_MAX], egress_delay)
-    tally[T_OUT_SUM] += n * egress_delay
-    tally[T_COMPUTE_MIN] = min(tally[T_COMPUTE_MIN], compute)
-    tally[T_COMPUTE_MAX] = max(tally[T_COMPUTE_MAX], compute)
-    tally[T_COMPUTE_SUM] += n * compute
-
-
-@njit(cache=True, inline="always")
-def _tally_bandwidth(n_merged, n, traffic, compute, tally, means, counts):
-    whole = traffic // compute
-    tally[T_PEAK] = max(tally[T_PEAK], whole)
-    if whole * compute == traffic:
-        means[1] += n * whole
-    else:  # the tool rounds down once for each separate case
-        for j in range(n_merged):
-            means[1] += counts[j] * traffic // compute
-
-
-@njit(cache=True)
-def _offchip_request(w, slots, g, case, tally, by_edges):
-    """Off-chip bandwidth requirement of level 0: the tool halves the running maximum after every case.
-
-    So only the last cases count; they are visited backwards, in the tool's order (all slots count up at once after
-    the first case).
-    """
-    elements = tally[T_REFILL]
-    if tally[T_COMPUTE_MIN] == tally[T_COMPUTE_MAX]:
-        return elements // tally[T_COMPUTE_MAX] // 2
-    n_cases = 1
-    for i in range(g[0, G_SLOTS]):
-        n_cases *= _n_positions(slots[0, i], w)
-    best, halvings = 0, 1
-    for number in range(n_cases - 1, max(n_cases - _LONGEST, 0) - 1, -1):
-        period = 1
-        for i in range(g[0, G_SLOTS] - 1, -1, -1):
-            dim = slots[0, i]
-            n = _n_positions(dim, w)
-            index = ((number - 1) // period + 1) % n if number > 0 else 0
-            period *= n
-            case[0, dim] = INIT if index == 0 else EDGE if index == n - 1 and w[W_HAS_EDGE, 0, dim] else STEADY
-        compute = by_edges[_edges(w, slots, g, case)]
-        if compute > 0:
-            best = max(best, elements // compute >> halvings)
-            halvings += 1
-    return best
-
-
-@njit(cache=True, inline="always")
-def _n_positions(dim, w):
-    return 1 + (w[W_STEADIES, 0, dim] > 0) + w[W_HAS_EDGE, 0, dim]
-
-
-@njit(cache=True)
-def _enter(lv, w, slots, g, case, sizes, working, p):
-    """Starts level `lv` on the tile `sizes[lv]`."""
-    if p[P_CORRECTED] and lv > 0:
-        _fill_tables(lv, sizes[lv], w, slots, g, p)
-    _positions(lv, sizes[lv], w, slots, g, p)
-    p[P_STAMP] += 1
-    g[lv, G_STAMP] = p[P_STAMP]
-    g[lv, G_ADVANCING], g[lv, G_RUNTIME], g[lv, G_STEPS] = -1, 0, 0
-    working[lv] = 0.0
-    _start(lv, -1, w, slots, g, case)
-
-
-@njit(cache=True)
-def _sub_clusters(lv, w, slots, g, case, memo, mean, sizes, p):
-    """Runtime of the slowest sub-cluster in this case and the PEs at work.
-
-    Where a needed sub-cluster has not been run yet, its tile is left in `sizes[lv + 1]` and its edges are returned as
-    the third value (else -1).
-    """
-    dim = g[lv, G_SPATIAL]
-    at_edge = dim >= 0 and _at_edge(lv, dim, w, case)
-    n_active = g[lv, G_SUB_EDGE] if at_edge else g[lv, G_SUB]
-    if lv == p[P_LEVELS] - 1:
-        return 0, float(n_active), -1
-    n_partial = w[W_PARTIAL, lv, dim] if at_edge else 0
+    dim = s.first_spatial[lv]
+    at_edge = dim >= 0 and _at_edge(s, lv, dim)
+    n_active = s.n_sub_edge[lv] if at_edge else s.n_sub[lv]
+    if lv == s.n_levels - 1 or critical <= 0:
+        return critical, float(n_active), -1
+    n_partial = s.partial[lv, dim] if at_edge else 0
     compute, busy = 0, 0.0
     for partial in range(2):
         n = n_partial if partial else n_active - n_partial
         if n > 0:
-            edges = _sub_cluster_sizes(lv, partial == 1, w, slots, g, case, sizes[lv + 1])
-            if memo[0, lv, edges] != g[lv, G_STAMP]:
+            edges = _hand_down(s, lv, partial == 1)
+            if s.sub_stamp[lv, edges] != s.stamp[lv]:
                 return 0, 0.0, edges
-            compute = max(compute, memo[1, lv, edges])
-            busy += n * mean[lv, edges]
+            compute = max(compute, s.sub_runtime[lv, edges])
+            busy += n * s.sub_busy[lv, edges]
     return compute, busy if busy > 0.0 else float(n_active), -1
 
 
-@njit(cache=True)
-def _resume(lv, w, slots, g, case, memo, mean, sizes, working, tally, means, counts, by_edges, p):
-    """Goes on with the cases of a level; returns the edges of a sub-cluster that must be run first, or -1 at the end."""
-    more = True
-    while True:
-        if not more:
-            g[lv, G_ADVANCING] += 1
-            if g[lv, G_ADVANCING] == g[lv, G_SLOTS]:
-                return -1
-            more = _start(lv, g[lv, G_ADVANCING], w, slots, g, case)
-            continue
-        egress, sums, critical = _outputs_and_sums(lv, w, slots, g, case, p)
-        compute, busy, wanted = _sub_clusters(lv, w, slots, g, case, memo, mean, sizes, p)
-        if wanted >= 0 and critical > 0:
-            return wanted
-        if lv == p[P_LEVELS] - 1:
-            compute = critical
-        n = _step(
-            lv, egress, sums, critical, compute, w, slots, g, case, tally, means, counts, by_edges, p
-        )  # fmt: skip
-        working[lv] += n * busy
-        more = _next_case(lv, g[lv, G_ADVANCING], w, slots, g, case)
+@_inlined
+def _lowest(s, lv, dim):
+    """Outside the advancing slot STEADY stands for INIT and STEADY together."""
+    return STEADY if s.steadies[lv, dim] > 0 else INIT
 
 
-@njit(cache=True)
-def _step(lv, egress, sums, critical, compute, w, slots, g, case, tally, means, counts, by_edges, p):
-    """Adds a case to the runtime of its level, and at level 0 to the counters; returns how often it occurs.
+@_compiled
+def _first_case(s, lv):
+    """Sets the first case in which the slot advances (-1: none does); False where it cannot."""
+    advancing = s.advancing[lv]
+    for i in range(s.n_moving[lv]):
+        dim = s.moving[lv, i]
+        s.position[lv, dim] = _lowest(s, lv, dim) if i < advancing else INIT
+    if advancing < 0:
+        return True
+    dim = s.moving[lv, advancing]
+    s.position[lv, dim] = STEADY if s.steadies[lv, dim] > 0 else EDGE
+    return s.steadies[lv, dim] > 0 or s.has_edge[lv, dim] == 1
 
-    A case without work is skipped (0), as in the tool, which has then already counted its egress.
-    """
-    advancing = g[lv, G_ADVANCING]
-    n, n_merged = _occurrences(lv, advancing, w, slots, case, counts)
-    if lv == 0:
-        tally[T_OUTPUT] += n * egress
-    if critical <= 0:
-        return 0
-    into_input = _ingress(lv, p[P_INPUT], advancing, w, slots, g, case, p)
-    into_weight = _ingress(lv, p[P_WEIGHT], advancing, w, slots, g, case, p)
-    ingress = into_input + into_weight
-    ingress_delay, egress_delay = _ceil_div(ingress, p[P_NOC]), _ceil_div(egress, p[P_NOC])
-    delay = compute + ingress_delay if advancing < 0 else max(compute, ingress_delay, egress_delay)
-    if lv == 0:
-        if advancing < 0:
-            tally[T_L2] = 2 * (ingress + egress)
-            tally[T_REFILL] = 2 * max(ingress, egress)
-        delay = max(delay, tally[T_REFILL] // p[P_OFFCHIP] // 2)
-        compute = max(compute, 1)
-        tally[T_MACS] += n * sums
-        tally[T_INPUT] += n * into_input
-        tally[T_WEIGHT] += n * into_weight
-        _tally_delays(n, ingress_delay, egress_delay, compute, tally)
-        _tally_bandwidth(n_merged, n, max(ingress, egress), compute, tally, means, counts)
-        by_edges[_edges(w, slots, g, case)] = compute
-    g[lv, G_RUNTIME] += n * delay
-    g[lv, G_STEPS] += n
+
+@_compiled
+def _next_case(s, lv):
+    """Sets the next case in which the slot advances (an odometer of the slots up to it); False when all were seen."""
+    advancing = s.advancing[lv]
+    for i in range(advancing, -1, -1):
+        dim = s.moving[lv, i]
+        if s.has_edge[lv, dim] and s.position[lv, dim] != EDGE:
+            s.position[lv, dim] = EDGE
+            for j in range(i + 1, advancing + 1):
+                later = s.moving[lv, j]
+                s.position[lv, later] = _lowest(s, lv, later)
+            if i < advancing and s.position[lv, s.moving[lv, advancing]] == INIT:
+                s.position[lv, s.moving[lv, advancing]] = EDGE
+            return True
+    return False
+
+
+@_compiled
+def _occurrences(s, lv):
+    """How often the case occurs."""
+    n = 1
+    for i in range(s.advancing[lv] + 1):
+        dim = s.moving[lv, i]
+        if s.position[lv, dim] == STEADY:
+            n *= s.steadies[lv, dim] + (i != s.advancing[lv])
     return n
 
 
-@njit(cache=True)
-def _run(w, slots, g, case, memo, mean, sizes, working, tally, means, counts, by_edges, p):
-    """Runs level 0 and, as they are needed, sub-clusters; each once for every set of dimensions at their edge.
+@_compiled
+def _sum_rounded_down(s, traffic, compute):
+    """Sum of count * traffic / compute over the cases that this one of level 0 merges, each rounded down."""
+    n = 1
+    s.counts[0] = traffic
+    for i in range(s.advancing[0] + 1):
+        dim = s.moving[0, i]
+        if s.position[0, dim] == STEADY:
+            steadies, merges = s.steadies[0, dim], i != s.advancing[0]
+            for j in range(n):
+                s.counts[n * merges + j] = s.counts[j] * steadies
+            n *= 1 + merges
+    total = 0
+    for j in range(n):
+        total += s.counts[j] // compute
+    return total
 
-    `memo[0]` holds the stamp of the run of the level that filled `memo[1]` (runtime) and `mean` (PEs at work).
+
+# --- Runs of levels --------------------------------------------------------------------------------------------------
+
+
+@_compiled
+def _enter(s, lv):
+    """Starts level `lv` on the tile handed down."""
+    if s.corrected and lv > 0:
+        _fill_tables(s, lv)
+    _positions(s, lv)
+    _split_slots(s, lv)
+    s.run += 1
+    s.stamp[lv] = s.run
+    s.advancing[lv], s.runtime[lv], s.steps[lv], s.busy[lv] = -1, 0, 0, 0.0
+    s.has_case[lv] = _first_case(s, lv)
+
+
+@_compiled
+def _resume(s, lv):
+    """Goes on with the cases of a level; returns -1 at the end, or the edges of a sub-cluster to be run first."""
+    while s.advancing[lv] < s.n_moving[lv]:
+        while s.has_case[lv]:
+            edges = _edges(s, lv)
+            if s.case_stamp[lv, edges] != s.stamp[lv]:
+                egress, sums, critical = _outputs_and_sums(s, lv)
+                compute, busy, wanted = _sub_clusters(s, lv, critical)
+                if wanted >= 0:
+                    return wanted
+                s.case_stamp[lv, edges] = s.stamp[lv]
+                s.case_egress[lv, edges], s.case_sums[lv, edges] = egress, sums
+                s.case_critical[lv, edges], s.case_compute[lv, edges] = critical, compute
+                s.case_busy[lv, edges] = busy
+            _step(s, lv, edges)
+            s.has_case[lv] = _next_case(s, lv)
+        s.advancing[lv] += 1
+        if s.advancing[lv] < s.n_moving[lv]:
+            s.has_case[lv] = _first_case(s, lv)
+    return -1
+
+
+@_compiled
+def _step(s, lv, edges):
+    """Adds a case to the runtime of its level, and at level 0 to the counters.
+
+    A case without work is skipped, as in the tool, which has then already counted its egress.
     """
+    n, egress, compute = _occurrences(s, lv), s.case_egress[lv, edges], s.case_compute[lv, edges]
+    if lv == 0:
+        s.tally[T_OUTPUT] += n * egress
+    if s.case_critical[lv, edges] <= 0:
+        return
+    into_input = _ingress(s, lv, s.input, s.fixed_input[lv])
+    into_weight = _ingress(s, lv, s.weight, s.fixed_weight[lv])
+    ingress = into_input + into_weight
+    ingress_delay, egress_delay = _ceil_div(ingress, s.noc), _ceil_div(egress, s.noc)
+    delay = compute + ingress_delay if s.advancing[lv] < 0 else max(compute, ingress_delay, egress_delay)
+    if lv == 0:
+        if s.advancing[lv] < 0:
+            s.tally[T_L2] = 2 * (ingress + egress)
+            s.tally[T_REFILL] = 2 * max(ingress, egress)
+            s.tally[T_REFILL_DELAY] = s.tally[T_REFILL] // s.offchip // 2
+        delay = max(delay, s.tally[T_REFILL_DELAY])
+        s.tally[T_MACS] += n * s.case_sums[lv, edges]
+        s.tally[T_INPUT] += n * into_input
+        s.tally[T_WEIGHT] += n * into_weight
+        _tally_delays(s, n, ingress_delay, egress_delay, max(compute, 1))
+        _tally_bandwidth(s, n, max(ingress, egress), max(compute, 1))
+    s.runtime[lv] += n * delay
+    s.steps[lv] += n
+    s.busy[lv] += n * s.case_busy[lv, edges]
+
+
+@_compiled
+def _tally_delays(s, n, ingress_delay, egress_delay, compute):
+    s.tally[T_IN_MIN] = min(s.tally[T_IN_MIN], ingress_delay)
+    s.tally[T_IN_MAX] = max(s.tally[T_IN_MAX], ingress_delay)
+    s.tally[T_IN_SUM] += n * ingress_delay
+    s.tally[T_OUT_MIN] = min(s.tally[T_OUT_MIN], egress_delay)
+    s.tally[T_OUT_MAX] = max(s.tally[T_OUT_MAX], egress_delay)
+    s.tally[T_OUT_SUM] += n * egress_delay
+    s.tally[T_COMPUTE_MIN] = min(s.tally[T_COMPUTE_MIN], compute)
+    s.tally[T_COMPUTE_MAX] = max(s.tally[T_COMPUTE_MAX], compute)
+    s.tally[T_COMPUTE_SUM] += n * compute
+
+
+@_compiled
+def _tally_bandwidth(s, n, traffic, compute):
+    whole = traffic // compute
+    s.tally[T_PEAK] = max(s.tally[T_PEAK], whole)
+    s.noc_sum += n * whole if whole * compute == traffic else _sum_rounded_down(s, traffic, compute)
+
+
+@_compiled
+def _run(s):
+    """Runs level 0 and, as they are needed, sub-clusters; each once for every set of dimensions at their edge."""
     lv = 0
-    _enter(lv, w, slots, g, case, sizes, working, p)
+    _enter(s, lv)
     while True:
-        wanted = _resume(lv, w, slots, g, case, memo, mean, sizes, working, tally, means, counts, by_edges, p)
-        if wanted >= 0:
-            g[lv, G_WANTED] = wanted
+        s.wanted[lv] = _resume(s, lv)
+        if s.wanted[lv] >= 0:
             lv += 1
-            _enter(lv, w, slots, g, case, sizes, working, p)
+            _enter(s, lv)
         elif lv > 0:
             lv -= 1
-            wanted = g[lv, G_WANTED]
-            memo[0, lv, wanted] = g[lv, G_STAMP]
-            memo[1, lv, wanted] = g[lv + 1, G_RUNTIME]
-            mean[lv, wanted] = working[lv + 1] / max(g[lv + 1, G_STEPS], 1)
+            edges = s.wanted[lv]
+            s.sub_stamp[lv, edges] = s.stamp[lv]
+            s.sub_runtime[lv, edges] = s.runtime[lv + 1]
+            s.sub_busy[lv, edges] = s.busy[lv + 1] / max(s.steps[lv + 1], 1)
         else:
-            break
-    tally[T_RUNTIME], tally[T_STEPS] = g[0, G_RUNTIME], g[0, G_STEPS]
-    if tally[T_STEPS] > 0:
-        tally[T_OFFCHIP] = _offchip_request(w, slots, g, case, tally, by_edges)
-    means[0] = working[0] / max(tally[T_STEPS], 1)
-    means[1] /= max(tally[T_STEPS], 1)
+            return
 
 
-@njit(cache=True)
-def _l1_elements(lv, w, p):
-    """Required L1: twice the tiles of one PE; the tool reserves the whole input tile for the output."""
-    total = 0
-    for k in range(P_WEIGHT, P_OUTPUT + 1):
-        volume = 1
-        for dim in range(6):
-            if p[k] >> dim & 1:
-                of_output = k == P_OUTPUT and p[P_CORRECTED]
-                volume *= w[W_OUT_TILE, lv, dim] if of_output else w[W_IN_TILE, lv, dim]
-        total += volume
-    return 2 * total
+@_inlined
+def _n_positions(s, dim):
+    return 1 + (s.steadies[0, dim] > 0) + s.has_edge[0, dim]
 
 
-@njit(cache=True)
-def _set_up(dims_D, n_pes, program, n_slots, clusters, symbols, w, slots, g, p):
+@_compiled
+def _offchip_request(s):
+    """Off-chip bandwidth requirement: the tool halves the running maximum after every case of level 0.
+
+    So only the last cases count; they are visited backwards, in the tool's order (all slots count up at once after
+    the first case).
+    """
+    elements = s.tally[T_REFILL]
+    if s.tally[T_COMPUTE_MIN] == s.tally[T_COMPUTE_MAX]:
+        return elements // s.tally[T_COMPUTE_MAX] // 2
+    n_cases = 1
+    for i in range(s.n_moving[0]):
+        n_cases *= _n_positions(s, s.moving[0, i])
+    best, halvings = 0, 1
+    for number in range(n_cases - 1, max(n_cases - _OLDEST, 0) - 1, -1):
+        period = 1
+        for i in range(s.n_moving[0] - 1, -1, -1):
+            dim = s.moving[0, i]
+            n = _n_positions(s, dim)
+            index = ((number - 1) // period + 1) % n if number > 0 else 0
+            period *= n
+            last = EDGE if s.has_edge[0, dim] else STEADY
+            s.position[0, dim] = INIT if index == 0 else last if index == n - 1 else STEADY
+        edges = _edges(s, 0)
+        if s.case_critical[0, edges] > 0:
+            best = max(best, elements // max(s.case_compute[0, edges], 1) >> halvings)
+            halvings += 1
+    return best
+
+
+# --- One row ---------------------------------------------------------------------------------------------------------
+
+
+@_compiled
+def _set_layer(s, layer, cluster):
+    """Sizes, filter, stride and symbols of a layer."""
+    s.rows, s.columns, s.stride = layer[L_FY], layer[L_FX], layer[L_STRIDE]
+    s.size[0, K], s.size[0, C], s.size[0, R], s.size[0, S] = layer[L_K], layer[L_C], layer[L_FY], layer[L_FX]
+    s.size[0, Y] = (layer[L_OY] - 1) * s.stride + s.rows
+    s.size[0, X] = (layer[L_OX] - 1) * s.stride + s.columns
+    tile = min(cluster, layer[L_OX])
+    s.symbols[FILTER_ROWS], s.symbols[FILTER_COLUMNS], s.symbols[CLUSTER] = s.rows, s.columns, cluster
+    s.symbols[WINDOW], s.symbols[STEP] = (tile - 1) * s.stride + s.columns, tile * s.stride
+
+
+@_compiled
+def _set_levels(s, pes, directives, n_slots, clusters):
     """Prepares all levels; False if the PEs do not make one cluster."""
-    size = 1
-    for lv in range(1, p[P_LEVELS]):
-        g[lv, G_SUB] = clusters[lv, 1] + symbols[clusters[lv, 0]]
-        size *= g[lv, G_SUB]
-    g[0, G_SUB] = n_pes // size
-    if g[0, G_SUB] == 0:
+    n = 1
+    for lv in range(1, s.n_levels):
+        s.n_sub[lv] = clusters[lv, 1] + s.symbols[clusters[lv, 0]]
+        n *= s.n_sub[lv]
+    s.n_sub[0] = pes // n
+    if s.n_sub[0] == 0:
         return False
-    for dim in range(6):
-        w[W_FULL, 0, dim] = dims_D[dim]
-    for lv in range(p[P_LEVELS]):
-        _prepare_level(lv, program[lv], n_slots[lv], symbols, w, slots, g, p)
-        if lv + 1 < p[P_LEVELS]:
+    for lv in range(s.n_levels):
+        _prepare_level(s, lv, directives[lv], n_slots[lv])
+        if lv + 1 < s.n_levels:
             for dim in range(6):
-                w[W_FULL, lv + 1, dim] = min(w[W_EXTENT, lv, dim], w[W_FULL, lv, dim])
+                s.size[lv + 1, dim] = min(s.extent[lv, dim], s.size[lv, dim])
     return True
 
 
-@njit(cache=True)
-def _finish(tally, counters):
-    """Sums over the steps become whole averages."""
-    steps = max(tally[T_STEPS], 1)
-    for k in (T_IN_SUM, T_OUT_SUM, T_COMPUTE_SUM):
-        tally[k] //= steps
-    if tally[T_STEPS] == 0:
-        for k in (T_IN_MIN, T_OUT_MIN, T_COMPUTE_MIN):
-            tally[k] = 0
-    for k in range(len(counters)):
-        counters[k] = tally[k]
+@_compiled
+def _l1_elements(s, tensor, of_output):
+    """Elements of one tensor in the tile of a PE; the tool reserves the whole input tile for the output."""
+    n = 1
+    for dim in range(6):
+        if tensor >> dim & 1:
+            n *= s.out_tile[s.n_levels - 1, dim] if of_output else s.in_tile[s.n_levels - 1, dim]
+    return n
 
 
-@njit(cache=True, parallel=True)
+@_compiled
+def _evaluate(s):
+    """Runs the layer and finishes the counters."""
+    for k in range(len(s.tally)):
+        s.tally[k] = 0
+    s.tally[T_IN_MIN] = s.tally[T_OUT_MIN] = s.tally[T_COMPUTE_MIN] = np.iinfo(np.int64).max
+    s.noc_sum = 0.0
+    output = _l1_elements(s, s.output, s.corrected == 1)
+    s.tally[T_L1] = 2 * (_l1_elements(s, s.weight, False) + _l1_elements(s, s.input, False) + output)
+    _run(s)
+    s.tally[T_RUNTIME] = s.runtime[0]
+    if s.steps[0] > 0:
+        s.tally[T_OFFCHIP] = _offchip_request(s)
+    else:
+        s.tally[T_IN_MIN] = s.tally[T_OUT_MIN] = s.tally[T_COMPUTE_MIN] = 0
+    s.tally[T_IN_SUM] //= max(s.steps[0], 1)
+    s.tally[T_OUT_SUM] //= max(s.steps[0], 1)
+    s.tally[T_COMPUTE_SUM] //= max(s.steps[0], 1)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
 def evaluate_rows(
-    dims_ND, stride_N, symbols_NS, pes_N, noc_N, offchip_N, program_N,
-    programs, n_slots, clusters, n_levels, tensors, corrected,
-    counters_NT, means_NM, mapped_N,
+    layers_LF, layer_N, pes_N, cluster_N, noc_N, offchip_N, program_N,
+    directives, n_slots, clusters, n_levels, tensors, corrected,
+    scratch, mapped_N, counters_TN, means_MN,
 ):  # fmt: skip
     """Runs one layer on one configuration a row.
 
     Args:
-        dims_ND: int64 [N, 6], sizes of K C R S Y X.
-        stride_N: int64 [N].
-        symbols_NS: int64 [N, 6], values of the symbols ZERO to STEP.
-        pes_N, noc_N, offchip_N: int64 [N], processing elements; elements a cycle within each level and from DRAM.
+        layers_LF: int64 [L, 7], columns L_*: sizes of one group, outputs, filter and stride.
+        layer_N: int64 [N], row of `layers_LF`.
+        pes_N, cluster_N, noc_N, offchip_N: int64 [N], processing elements; size of a cluster `cl`; elements a cycle
+            within each level and from DRAM.
         program_N: int64 [N], which of the programs.
-        programs: int64 [programs, levels, slots, 6]: dimension, spatial?, symbol and constant of the size, the same of
-            the offset.
+        directives: int64 [programs, levels, slots, 6]: dimension, spatial?, symbol and constant of the size, the same
+            of the offset.
         n_slots: int64 [programs, levels].
         clusters: int64 [programs, levels, 2], symbol and constant of the sub-clusters of the levels after the first.
         n_levels: int64 [programs].
         tensors: int64 [programs, 3], dimensions of weight, input and output as bit sets.
         corrected: mend the tool's faults.
-        counters_NT: int64 [N, len(COUNTERS)], filled.
-        means_NM: float64 [N, len(MEANS)], filled.
-        mapped_N: bool [N], filled: False where the PEs do not make one cluster, the counters are then untouched.
+        scratch: SCRATCH [n_blocks(N)], zeros.
+        mapped_N: bool [N], filled: False where the PEs do not make one cluster, the numbers are then untouched.
+        counters_TN: int64 [len(COUNTERS), N], filled.
+        means_MN: float64 [len(MEANS), N], filled.
     """
-    n_rows = len(stride_N)
-    depth, n_slot = programs.shape[1], programs.shape[2]
-    for block in prange((n_rows + _BLOCK - 1) // _BLOCK):
-        w = np.zeros((N_W, depth, 6), np.int64)
-        slots = np.zeros((depth, n_slot), np.int64)
-        g = np.zeros((depth, N_G), np.int64)
-        case = np.zeros((depth, 6), np.int64)
-        memo = np.zeros((2, depth, _MASKS), np.int64)
-        mean = np.zeros((depth, _MASKS))
-        sizes = np.zeros((depth, 6), np.int64)
-        working = np.zeros(depth)
-        counts = np.zeros(_MASKS, np.int64)
-        by_edges = np.zeros(_MASKS, np.int64)
-        tally = np.zeros(N_T, np.int64)
-        p = np.zeros(N_P, np.int64)
+    n_rows = len(layer_N)
+    for block in prange(len(scratch)):
+        s = scratch[block]
         for row in range(block * _BLOCK, min(n_rows, (block + 1) * _BLOCK)):
             f = program_N[row]
-            p[P_LEVELS], p[P_NOC], p[P_OFFCHIP], p[P_CORRECTED] = n_levels[f], noc_N[row], offchip_N[row], corrected
-            p[P_WEIGHT], p[P_INPUT], p[P_OUTPUT] = tensors[f, 0], tensors[f, 1], tensors[f, 2]
-            p[P_R], p[P_S], p[P_STRIDE] = dims_ND[row, R], dims_ND[row, S], stride_N[row]
-            mapped_N[row] = _set_up(
-                dims_ND[row], pes_N[row], programs[f], n_slots[f], clusters[f], symbols_NS[row], w, slots, g, p
-            )
+            s.n_levels, s.noc, s.offchip, s.corrected = n_levels[f], noc_N[row], offchip_N[row], corrected
+            s.weight, s.input, s.output = tensors[f, 0], tensors[f, 1], tensors[f, 2]
+            _set_layer(s, layers_LF[layer_N[row]], cluster_N[row])
+            mapped_N[row] = _set_levels(s, pes_N[row], directives[f], n_slots[f], clusters[f])
             if not mapped_N[row]:
                 continue
-            tally[:] = 0
-            tally[T_IN_MIN] = tally[T_OUT_MIN] = tally[T_COMPUTE_MIN] = np.iinfo(np.int64).max
-            by_edges[:] = 0
-            means_NM[row, 1] = 0.0
-            for dim in range(6):
-                sizes[0, dim] = dims_ND[row, dim]
-            tally[T_L1] = _l1_elements(n_levels[f] - 1, w, p)
-            _run(w, slots, g, case, memo, mean, sizes, working, tally, means_NM[row], counts, by_edges, p)
-            _finish(tally, counters_NT[row])
+            _evaluate(s)
+            for k in range(len(counters_TN)):
+                counters_TN[k, row] = s.tally[k]
+            means_MN[0, row] = s.busy[0] / max(s.steps[0], 1)
+            means_MN[1, row] = s.noc_sum / max(s.steps[0], 1)

@@ -1,4 +1,4 @@
-"""MAESTRO: the data-centric model; a dataflow is a list of spatial and temporal maps, its cost follows from counting steps.
+"""MAESTRO: the data-centric model; a dataflow is a list of spatial and temporal maps, its cost the count of its steps.
 
 Choose it to compare with work that used MAESTRO, or for a first idea of a dataflow on an array without a memory
 hierarchy to speak of; `loopnest` is the better model of a chip. It reproduces the tool number by number, faults
@@ -30,7 +30,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,7 +61,6 @@ _DIMENSIONS = "KCRSYX"
 _MISSING = "CKRSXY"  # order in which the tool appends dimensions that are nowhere named
 _SYMBOLS = ("", "R", "S", "cl", "window", "step")
 _N_SLOTS = 6
-_ROWS = 1 << 16  # rows evaluated at a time: bounds the memory
 _DIRECTIVE = re.compile(r"([ST])\(\s*([^,()]+?)\s*,\s*([^,()]+?)\s*\)\s*([KCRSYX]'?)")
 # Energy of one access in units of one MAC: constants of the tool. Source: MAESTRO, CA_cost-analysis-results.
 _L2_ACCESS, _L1_ACCESS = 18.61, 1.68
@@ -146,58 +145,54 @@ def costs(
     rows["dataflow"] = np.array([known[name] for name in names])
     n = max(len(table), *(len(value) for value in rows.values()))
     rows["layer"] = np.arange(len(table))
-    rows = {key: np.broadcast_to(value, n) for key, value in rows.items()}
+    rows = {key: np.ascontiguousarray(np.broadcast_to(value, n)) for key, value in rows.items()}
     programs = [_program(name, depthwise) for name in known for depthwise in (False, True)]
-    parts = [_evaluate(table, {k: v[i : i + _ROWS] for k, v in rows.items()}, programs, corrected) for i in range(0, n, _ROWS)]
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return _evaluate(table, rows, programs, corrected)
 
 
 def _evaluate(table: LayerTable, rows: Table, programs: Sequence[Program], corrected: bool) -> Table:
-    """Costs of one piece of the batch; `rows` holds the layer's index and the configuration of every row."""
-    layers = table.select(rows["layer"])
-    counters = np.full((len(layers), len(kernels.COUNTERS)), -1, np.int64)
-    means = np.full((len(layers), len(kernels.MEANS)), np.nan)
-    mapped = np.empty(len(layers), np.bool_)
+    """Costs; `rows` holds the layer's index and the configuration of every row."""
+    n, layer, stacked = len(rows["layer"]), rows["layer"], _stack(programs)
+    counters = np.full((len(kernels.COUNTERS), n), -1, np.int64)
+    means = np.full((len(kernels.MEANS), n), np.nan)
+    mapped = np.empty(n, np.bool_)
     kernels.evaluate_rows(
-        _dimensions(layers),
-        layers.stride,
-        _symbols(layers, rows["cluster"]),
-        np.ascontiguousarray(rows["pes"]),
-        np.ascontiguousarray(rows["noc_bandwidth"]),
-        np.ascontiguousarray(rows["offchip_bandwidth"]),
-        2 * rows["dataflow"] + layers.depthwise,
-        *_stack(programs),
+        _group_columns(table),
+        layer,
+        rows["pes"],
+        rows["cluster"],
+        rows["noc_bandwidth"],
+        rows["offchip_bandwidth"],
+        2 * rows["dataflow"] + table.depthwise[layer],
+        stacked.directives,
+        stacked.n_slots,
+        stacked.clusters,
+        stacked.n_levels,
+        stacked.tensors,
         corrected,
+        np.zeros(kernels.n_blocks(n), kernels.SCRATCH),
+        mapped,
         counters,
         means,
-        mapped,
     )
     result: Table = {"mapped": mapped}
-    result |= {name: counters[:, i] for i, name in enumerate(kernels.COUNTERS)}
-    result |= {name: means[:, i] for i, name in enumerate(kernels.MEANS)}
-    _add_traffic(result, layers, corrected)
+    result |= dict(zip(kernels.COUNTERS, counters, strict=True))
+    result |= dict(zip(kernels.MEANS, means, strict=True))
+    _add_traffic(result, table, layer, corrected)
     _add_area_and_power(result, rows["pes"], rows["noc_bandwidth"])
     _add_energy(result)
-    for column in result.values():
-        if column.dtype != np.bool_:
-            column[~mapped] = -1 if column.dtype == np.int64 else np.nan
+    if not mapped.all():
+        for column in result.values():
+            if column.dtype != np.bool_:
+                column[~mapped] = -1 if column.dtype == np.int64 else np.nan
     return result
 
 
-def _dimensions(layers: LayerTable) -> NDArray[np.int64]:
-    """Sizes of K C R S Y X of one group of every layer, [L, 6]."""
-    groups = layers.groups
-    channels = np.where(layers.depthwise, layers.C, layers.C // groups)
-    columns = (layers.K // groups, channels, layers.FY, layers.FX, layers.IY, layers.IX)
-    return np.stack(columns, axis=1)
-
-
-def _symbols(layers: LayerTable, cluster: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Values of _SYMBOLS in every row, [L, 6]."""
-    tile = np.minimum(cluster, layers.OX)
-    window = (tile - 1) * layers.stride + layers.FX
-    columns = (np.zeros_like(tile), layers.FY, layers.FX, cluster, window, tile * layers.stride)
-    return np.stack(columns, axis=1)
+def _group_columns(table: LayerTable) -> NDArray[np.int64]:
+    """Columns L_* of the kernels: the layer, or one of its groups unless it is depthwise; [L, 7]."""
+    channels = np.where(table.depthwise, table.C, table.C // table.groups)
+    outputs = table.K // table.groups
+    return np.stack([outputs, channels, table.OY, table.OX, table.FY, table.FX, table.stride], axis=1)
 
 
 def _repeats(layers: LayerTable) -> NDArray[np.int64]:
@@ -205,21 +200,23 @@ def _repeats(layers: LayerTable) -> NDArray[np.int64]:
     return layers.N * np.where(layers.depthwise, 1, layers.groups)
 
 
-def _add_traffic(result: Table, layers: LayerTable, corrected: bool) -> None:
+def _add_traffic(result: Table, table: LayerTable, layer: NDArray[np.int64], corrected: bool) -> None:
     """L1 and L2 accesses that follow from the counters; everything that adds up is multiplied by the repeats."""
-    repeats = _repeats(layers)
-    for name in ("runtime_cycles", "num_macs", "input_l2_read", "weight_l2_read", "output_l2_write"):
-        result[name] = result[name] * repeats
-    out_y = layers.OY if corrected else layers.IY - layers.FY + 1
-    out_x = layers.OX if corrected else layers.IX - layers.FX + 1
-    result["input_l2_write"] = layers.N * layers.C * layers.IY * layers.IX
-    result["weight_l2_write"] = layers.N * layers.K * (layers.C // layers.groups) * layers.FY * layers.FX
-    result["output_l2_read"] = layers.N * layers.K * out_y * out_x
+    repeats = _repeats(table)
+    if (repeats > 1).any():
+        for name in ("runtime_cycles", "num_macs", "input_l2_read", "weight_l2_read", "output_l2_write"):
+            result[name] = result[name] * repeats[layer]
+    out_y = table.OY if corrected else table.IY - table.FY + 1
+    out_x = table.OX if corrected else table.IX - table.FX + 1
+    filters = table.K * (table.C // table.groups) * table.FY * table.FX
+    result["input_l2_write"] = (table.N * table.C * table.IY * table.IX)[layer]
+    result["weight_l2_write"] = (table.N * filters)[layer]
+    result["output_l2_read"] = (table.N * table.K * out_y * out_x)[layer]
     for name in ("input", "weight"):
-        result[f"{name}_l1_read"] = result["num_macs"].copy()
-        result[f"{name}_l1_write"] = result[f"{name}_l2_read"].copy()
-    result["output_l1_read"] = result["num_macs"].copy()
-    result["output_l1_write"] = result["num_macs"].copy()
+        result[f"{name}_l1_read"] = result["num_macs"]
+        result[f"{name}_l1_write"] = result[f"{name}_l2_read"]
+    result["output_l1_read"] = result["num_macs"]
+    result["output_l1_write"] = result["num_macs"]
     result["throughput_macs_per_cycle"] = result["num_macs"] / np.maximum(result["runtime_cycles"], 1)
 
 
@@ -251,6 +248,8 @@ def _program(dataflow: str, depthwise: bool) -> Program:
     if depthwise:
         text = DEPTHWISE.get(dataflow, text)
     parts = re.split(r"Cluster\s+(\w+)\s*;?", text)
+    if len(parts) // 2 >= kernels.MAX_LEVELS:
+        raise UserError(f"{dataflow!r} has too many levels", "dataflow", f"at most {kernels.MAX_LEVELS}")
     levels: list[list[tuple[int, ...]]] = []
     for part in parts[::2]:
         directives = [_directive(item.strip(), dataflow) for item in part.split(";") if item.strip()]
@@ -272,7 +271,8 @@ def _directive(text: str, dataflow: str) -> tuple[int, ...]:
     match = _DIRECTIVE.fullmatch(text)
     if match is None:
         names = ", ".join(DATAFLOWS)
-        raise UserError(f"{text!r} is not a directive", "dataflow", f"one of {names}, or a list such as {DATAFLOWS['xp_ws']!r}")
+        right = f"one of {names}, or a list such as {DATAFLOWS['xp_ws']!r}"
+        raise UserError(f"{text!r} is not a directive", "dataflow", right)
     kind, size, offset, dimension = match.groups()
     symbol, constant = _size(size, dataflow)
     if dimension.endswith("'"):  # m output rows are m + R - 1 input rows
@@ -309,17 +309,26 @@ def _dimension_set(names: str) -> int:
     return sum(1 << _DIMENSIONS.index(name) for name in names)
 
 
-def _stack(programs: Sequence[Program]) -> tuple[NDArray[np.int64], ...]:
-    """Programs of different depth in common arrays: directives, slots, clusters, levels, tensors."""
+class _Programs(NamedTuple):
+    """Programs of different depth in common arrays."""
+
+    directives: NDArray[np.int64]  # [programs, levels, slots, 6]
+    n_slots: NDArray[np.int64]  # [programs, levels]
+    clusters: NDArray[np.int64]  # [programs, levels, 2]
+    n_levels: NDArray[np.int64]  # [programs]
+    tensors: NDArray[np.int64]  # [programs, 3]
+
+
+def _stack(programs: Sequence[Program]) -> _Programs:
     depth = max(len(p.n_slots) for p in programs)
 
     def padded(array: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.concatenate([array, np.zeros((depth - len(array), *array.shape[1:]), np.int64)])
 
-    return (
-        np.stack([padded(p.directives) for p in programs]),
-        np.stack([padded(p.n_slots) for p in programs]),
-        np.stack([padded(p.clusters) for p in programs]),
-        np.array([len(p.n_slots) for p in programs], np.int64),
-        np.stack([p.tensors for p in programs]),
+    return _Programs(
+        directives=np.stack([padded(p.directives) for p in programs]),
+        n_slots=np.stack([padded(p.n_slots) for p in programs]),
+        clusters=np.stack([padded(p.clusters) for p in programs]),
+        n_levels=np.array([len(p.n_slots) for p in programs], np.int64),
+        tensors=np.stack([p.tensors for p in programs]),
     )
