@@ -1,0 +1,1 @@
+"""Hardware: accelerators, mappings, their costs, schedules and devices."""

@@ -1,0 +1,532 @@
+"""Compiled inner loops of the loop-nest model: spatial spread, tiles, words, ports, first and last transfers.
+
+Everything here works on packed arrays and is compiled by numba (and cached on disk) on first use. The rules and their
+names are those of ``models/loopnest.py``; this file holds only the arithmetic.
+
+Axes: A accelerators, L layers, D array dimensions, V memories, O operands (W I O), E levels of one operand (inside
+out), F the eight loops B G K C OY OX FY FX. Link j of an operand joins its memories j - 1 and j; link 0 joins memory 0
+and the array.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+__all__ = ["MAX_ARRAY", "MAX_LEVELS", "MAX_LOOPS", "MAX_MEMORIES", "Chips", "Layers", "Scratch", "evaluate_batch"]
+
+MAX_ARRAY, MAX_MEMORIES, MAX_LEVELS, MAX_LOOPS = 4, 10, 6, 24
+
+B, G, K, C, OY, OX, FY, FX = range(8)
+W, I, O = range(3)  # noqa: E741
+RD_HIGH, WR_HIGH, RD_LOW, WR_LOW = range(4)  # rd_to_higher, wr_from_higher, rd_to_lower, wr_from_lower
+TOTAL, STALL, ONLOAD, OFFLOAD, DRAIN, ENERGY, MAC_ENERGY, WORST = range(8)  # columns of a result; WORST: memory or -1
+N_RESULTS = 8
+
+# Loops that an operand does not depend on. OX, FX, OY, FY make the input's window together: partly relevant.
+IRRELEVANT_OF = np.zeros((3, 8), dtype=np.bool_)
+IRRELEVANT_OF[W, [B, OY, OX]] = True
+IRRELEVANT_OF[I, K] = True
+IRRELEVANT_OF[O, [C, FY, FX]] = True
+RELEVANT_OF = ~IRRELEVANT_OF
+RELEVANT_OF[I, [OY, OX, FY, FX]] = False
+
+_EPS = 1e-9  # unrollings are fractions kept as floats: products of them miss integers by less than this
+
+
+class Chips(NamedTuple):
+    """Accelerators, packed; unused places hold 1 (sizes), 0 (energies) or -1 (indices)."""
+
+    array_AD: np.ndarray  # int64 sizes of the array dimensions
+    bits_AV: np.ndarray  # float64 capacity
+    narrow_AV: np.ndarray  # float64 minimum port width
+    wide_AV: np.ndarray  # float64 maximum port width
+    read_AV: np.ndarray  # float64 J per access of maximum width
+    write_AV: np.ndarray
+    ports_AV: np.ndarray  # int64 1, 2 or 4
+    serves_AVD: np.ndarray  # bool
+    memories_A: np.ndarray  # int64 number of memories
+    levels_AO: np.ndarray  # int64 number of memories of an operand
+    memory_AOE: np.ndarray  # int64 memory at a level
+    level_AVO: np.ndarray  # int64 level at a memory, -1 if it does not hold the operand
+    partial_bits_A: np.ndarray  # int64
+    multiply_j_A: np.ndarray  # float64 at multiplier_bits x multiplier_bits
+    add_j_A: np.ndarray  # float64
+    multiplier_bits_A: np.ndarray  # int64
+    systolic_A: np.ndarray  # bool
+
+
+class Layers(NamedTuple):
+    """Layers, packed; axis 2 is (y, x)."""
+
+    dims_LF: np.ndarray  # int64
+    step_L2: np.ndarray  # int64 stride and
+    spread_L2: np.ndarray  # int64 dilation, both divided by their greatest common divisor
+    extent_L2: np.ndarray  # int64 the most input rows and columns that are read, padding left out
+    bits_LO: np.ndarray  # int64
+    active_L: np.ndarray  # float64 share of the multiplications without a zero operand
+
+
+class Scratch(NamedTuple):
+    """Working arrays of one thread."""
+
+    real_DF: np.ndarray  # unrollings f = D / (t e), usually fractions
+    steps_F: np.ndarray  # temporal iterations t
+    tile_2OEF: np.ndarray  # unrolling over the units below a level, with f and with floor(f)
+    fan_2OE: np.ndarray  # different lower tiles that one instance exchanges at a time
+    units_OE: np.ndarray  # instances in use
+    outside_E: np.ndarray  # bool: a reduction is unrolled further out than this level
+    loop_T: np.ndarray  # int64 temporal loops, innermost first
+    size_T: np.ndarray
+    inside_TF: np.ndarray  # product of the innermost T loops, per loop dimension
+    product_T: np.ndarray  # and over all of them
+    cuts_OE: np.ndarray  # int64: memory e holds what the innermost cuts[o, e + 1] loops sweep
+    period_OE: np.ndarray  # by link
+    elements_2OE: np.ndarray  # by link, with f and with floor(f)
+    window_OE: np.ndarray  # by link
+    link_bits_OE: np.ndarray  # by link
+    back_E: np.ndarray  # bool, by link: partial sums come back over it
+    ends_OE2: np.ndarray  # by link: cycles of the first or last transfer at its outer and inner end
+    occupied_V: np.ndarray
+    transfer_X: np.ndarray  # real, window, period, number of periods, rate, least, free in a period, in a window
+    where_X: np.ndarray  # int64: memory, port, operand, link, end, loading
+    words_OE4: np.ndarray
+    order_X: np.ndarray
+    result: np.ndarray
+
+
+@njit(cache=True)
+def scratch():
+    """Fresh working arrays."""
+    return Scratch(
+        np.ones((MAX_ARRAY, 8)),
+        np.ones(8, np.int64),
+        np.ones((2, 3, MAX_LEVELS, 8)),
+        np.ones((2, 3, MAX_LEVELS)),
+        np.ones((3, MAX_LEVELS)),
+        np.zeros(MAX_LEVELS + 1, np.bool_),
+        np.zeros(MAX_LOOPS, np.int64),
+        np.ones(MAX_LOOPS, np.int64),
+        np.ones((MAX_LOOPS + 1, 8)),
+        np.ones(MAX_LOOPS + 1),
+        np.zeros((3, MAX_LEVELS + 1), np.int64),
+        np.ones((3, MAX_LEVELS + 1)),
+        np.ones((2, 3, MAX_LEVELS + 1)),
+        np.ones((3, MAX_LEVELS + 1)),
+        np.ones((3, MAX_LEVELS + 1)),
+        np.zeros(MAX_LEVELS + 1, np.bool_),
+        np.zeros((3, MAX_LEVELS + 1, 2)),
+        np.zeros(MAX_MEMORIES),
+        np.zeros((6 * 3 * MAX_LEVELS, 8)),
+        np.zeros((6 * 3 * MAX_LEVELS, 6), np.int64),
+        np.zeros((3, MAX_LEVELS, 4)),
+        np.zeros(6 * 3 * MAX_LEVELS, np.int64),
+        np.zeros(N_RESULTS),
+    )
+
+
+@njit(cache=True)
+def _round(x):
+    """The nearest integer, halves to the even one."""
+    low = np.floor(x + _EPS)
+    if abs(x - low - 0.5) < _EPS:
+        return low + low % 2
+    return np.floor(x + 0.5)
+
+
+@njit(cache=True)
+def _length(outputs, taps, step, spread, extent):
+    """Distinct input positions step * i + spread * j of i < outputs, j < taps: pairs less those met again."""
+    a, b = np.floor(outputs + _EPS), np.floor(taps + _EPS)
+    return min(a * b - max(0.0, a - spread) * max(0.0, b - step), extent)
+
+
+@njit(cache=True)
+def _elements(layers, layer, o, time_F, space_F):
+    """Elements of an operand in the loops whose products are time * space."""
+    if o == W:
+        return (
+            (time_F[G] * space_F[G])
+            * (time_F[K] * space_F[K])
+            * (time_F[C] * space_F[C])
+            * (time_F[FY] * space_F[FY])
+            * (time_F[FX] * space_F[FX])
+        )
+    both = (time_F[B] * space_F[B]) * (time_F[G] * space_F[G])
+    if o == O:
+        return both * (time_F[K] * space_F[K]) * (time_F[OY] * space_F[OY]) * (time_F[OX] * space_F[OX])
+    step, spread, extent = layers.step_L2[layer], layers.spread_L2[layer], layers.extent_L2[layer]
+    rows = _length(time_F[OY] * space_F[OY], time_F[FY] * space_F[FY], step[0], spread[0], extent[0])
+    columns = _length(time_F[OX] * space_F[OX], time_F[FX] * space_F[FX], step[1], spread[1], extent[1])
+    return both * (time_F[C] * space_F[C]) * rows * columns
+
+
+@njit(cache=True)
+def spread(chips, a, layers, layer, asked_DF, s):
+    """Fills `s` with what follows from the unrollings asked for alone; returns the sum of (unrolling - 1)."""
+    for f in range(8):
+        largest, product = 0, 1
+        for d in range(MAX_ARRAY):
+            product *= asked_DF[d, f]
+            if asked_DF[d, f] > asked_DF[largest, f]:
+                largest = d
+            s.real_DF[d, f] = asked_DF[d, f]
+        size = layers.dims_LF[layer, f]
+        s.steps_F[f] = -(-size // product)
+        s.real_DF[largest, f] = size * asked_DF[largest, f] / (s.steps_F[f] * product)
+    for o in range(3):
+        _spread_operand(chips, a, layers, layer, o, s)
+    s.outside_E[chips.levels_AO[a, O]] = False
+    skew = 0
+    for d in range(MAX_ARRAY):
+        product = 1
+        for f in range(8):
+            product *= asked_DF[d, f]
+        skew += product - 1
+    return skew
+
+
+@njit(cache=True)
+def _spread_operand(chips, a, layers, layer, o, s):
+    levels = chips.levels_AO[a, o]
+    below = (1.0, 1.0)
+    taken = 0  # bit set of array dimensions that an inner memory serves
+    ones = np.ones(8)
+    for e in range(levels):
+        memory = chips.memory_AOE[a, o, e]
+        for f in range(8):
+            for k in range(2):
+                s.tile_2OEF[k, o, e, f] = s.tile_2OEF[k, o, e - 1, f] if e else 1.0
+        for d in range(MAX_ARRAY):
+            if chips.serves_AVD[a, memory, d] and not (taken >> d) & 1:
+                taken |= 1 << d
+                for f in range(8):
+                    s.tile_2OEF[0, o, e, f] *= s.real_DF[d, f]
+                    s.tile_2OEF[1, o, e, f] *= np.floor(s.real_DF[d, f] + _EPS)
+        units, reduces = 1.0, False
+        for d in range(MAX_ARRAY):
+            if not (taken >> d) & 1:
+                for f in range(8):
+                    units *= s.real_DF[d, f]
+                    reduces |= IRRELEVANT_OF[O, f] and s.real_DF[d, f] > 1 + _EPS
+        s.units_OE[o, e] = _round(units)
+        if o == O:
+            s.outside_E[e] = reduces
+        here = (
+            _elements(layers, layer, o, ones, s.tile_2OEF[0, o, e]),
+            _elements(layers, layer, o, ones, s.tile_2OEF[1, o, e]),
+        )
+        s.fan_2OE[0, o, e] = _round(here[0] / below[0])
+        s.fan_2OE[1, o, e] = _round(here[1] / below[1])
+        below = here
+
+
+@njit(cache=True)
+def sweep(n_loops, s):
+    """Fills in the running products of the temporal loops."""
+    for t in range(n_loops):
+        for f in range(8):
+            s.inside_TF[t + 1, f] = s.inside_TF[t, f]
+        s.inside_TF[t + 1, s.loop_T[t]] *= s.size_T[t]
+        s.product_T[t + 1] = s.product_T[t] * s.size_T[t]
+
+
+@njit(cache=True)
+def reduction_end(n_loops, s):
+    """Number of innermost loops that contain every reduction loop."""
+    for t in range(n_loops, 0, -1):
+        if IRRELEVANT_OF[O, s.loop_T[t - 1]]:
+            return t
+    return 0
+
+
+@njit(cache=True)
+def _top(table_F, o, e, s):
+    """Product of the loops at the top of an operand's bracket `e` that `table_F` admits, down to the first it does not."""
+    product = 1.0
+    for t in range(s.cuts_OE[o, e + 1] - 1, s.cuts_OE[o, e] - 1, -1):
+        if s.size_T[t] > 1:
+            if not table_F[s.loop_T[t]]:
+                break
+            product *= s.size_T[t]
+    return product
+
+
+@njit(cache=True)
+def _links(chips, a, layers, layer, reduced, s):
+    """Period, elements, bits of every link."""
+    for o in range(3):
+        bottom = 0
+        while o != O and bottom < s.cuts_OE[o, 1] and (IRRELEVANT_OF[o, s.loop_T[bottom]] or s.size_T[bottom] == 1):
+            bottom += 1
+        s.period_OE[o, 0] = s.product_T[bottom]
+        for j in range(chips.levels_AO[a, o] + 1):
+            cut = s.cuts_OE[o, j]
+            s.link_bits_OE[o, j] = layers.bits_LO[layer, o]
+            if o == O:
+                s.back_E[j] = reduced > cut or s.outside_E[j]
+                if s.back_E[j]:
+                    s.link_bits_OE[o, j] = chips.partial_bits_A[a]
+            if j:
+                s.period_OE[o, j] = s.product_T[cut]
+                inside = s.inside_TF[cut]
+                s.elements_2OE[0, o, j] = _round(_elements(layers, layer, o, inside, s.tile_2OEF[0, o, j - 1]))
+                s.elements_2OE[1, o, j] = _elements(layers, layer, o, inside, s.tile_2OEF[1, o, j - 1])
+
+
+@njit(cache=True)
+def _windows(chips, a, s):
+    """Cycles in which a link may be used without stopping the array: all of a period behind a double buffer."""
+    s.occupied_V[:] = 0
+    for o in range(3):
+        for e in range(chips.levels_AO[a, o]):
+            s.occupied_V[chips.memory_AOE[a, o, e]] += _occupancy(chips, a, o, e, s)
+    for o in (O, W, I):
+        s.window_OE[o, 0] = s.period_OE[o, 0]
+        for e in range(chips.levels_AO[a, o]):
+            v = chips.memory_AOE[a, o, e]
+            own = _occupancy(chips, a, o, e, s)
+            doubled = s.occupied_V[v] <= 0.5
+            if not doubled and own <= 1 - s.occupied_V[v]:
+                doubled = True
+                s.occupied_V[v] += own
+            still = 1.0 if doubled else _top(IRRELEVANT_OF[o], o, e, s)
+            s.window_OE[o, e + 1] = np.floor(s.period_OE[o, e + 1] / still)
+
+
+@njit(cache=True)
+def _occupancy(chips, a, o, e, s):
+    """Share of a memory that the part of a tile takes which changes at once."""
+    part = s.elements_2OE[0, o, e + 1] * s.link_bits_OE[o, e + 1] / _top(RELEVANT_OF[o], o, e, s)
+    return np.floor(part + _EPS) / chips.bits_AV[a, chips.memory_AOE[a, o, e]]
+
+
+@njit(cache=True)
+def _words(chips, a, total, s):
+    """Fills in the accesses, in words of the maximum width; returns their energy in J."""
+    energy = 0.0
+    for o in range(3):
+        levels = chips.levels_AO[a, o]
+        for e in range(levels):
+            v = chips.memory_AOE[a, o, e]
+            lower = _words_of(chips, a, o, v, e, s.elements_2OE[0, o, e] * s.fan_2OE[0, o, e], total, e, s)
+            higher = 0.0
+            if e + 1 < levels:
+                higher = _words_of(chips, a, o, v, e + 1, s.elements_2OE[0, o, e + 1], total, e, s)
+            words = s.words_OE4[o, e]
+            if o == O:
+                words[WR_LOW] = lower
+                words[RD_LOW] = lower if s.back_E[e] else 0.0
+                words[RD_HIGH] = higher
+                words[WR_HIGH] = higher if s.back_E[e + 1] else 0.0
+            else:
+                words[RD_LOW], words[WR_HIGH] = lower, higher
+                words[WR_LOW] = words[RD_HIGH] = 0.0
+            energy += (words[RD_HIGH] + words[RD_LOW]) * chips.read_AV[a, v]
+            energy += (words[WR_HIGH] + words[WR_LOW]) * chips.write_AV[a, v]
+    return energy
+
+
+@njit(cache=True)
+def _words_of(chips, a, o, v, link, elements, total, e, s):
+    pieces = np.ceil(elements * s.link_bits_OE[o, link] / chips.narrow_AV[a, v])
+    periods = total / s.period_OE[o, link]
+    share = chips.narrow_AV[a, v] / chips.wide_AV[a, v]
+    return np.floor(pieces * share * periods * s.units_OE[o, e] + _EPS)
+
+
+@njit(cache=True)
+def _transfers(chips, a, total, s):
+    """Lists what goes over every port, memory by memory; returns how many there are."""
+    n = 0
+    for v in range(chips.memories_A[a]):
+        for o in (I, W, O):
+            e = chips.level_AVO[a, v, o]
+            if e < 0:
+                continue
+            lower = s.elements_2OE[1, o, e] * s.fan_2OE[1, o, e]
+            if o != O:
+                n = _transfer(chips, a, v, o, e, RD_LOW, lower, True, total, n, s)
+            else:
+                n = _transfer(chips, a, v, o, e, WR_LOW, lower, True, total, n, s)
+                if s.back_E[e]:
+                    n = _transfer(chips, a, v, o, e, RD_LOW, lower, False, total, n, s)
+            if e + 1 < chips.levels_AO[a, o]:
+                higher = s.elements_2OE[1, o, e + 1]
+                if o != O:
+                    n = _transfer(chips, a, v, o, e + 1, WR_HIGH, higher, True, total, n, s)
+                else:
+                    n = _transfer(chips, a, v, o, e + 1, RD_HIGH, higher, True, total, n, s)
+                    if s.back_E[e + 1]:
+                        n = _transfer(chips, a, v, o, e + 1, WR_HIGH, higher, False, total, n, s)
+    return n
+
+
+@njit(cache=True)
+def _transfer(chips, a, v, o, link, direction, elements, loads, total, n, s):
+    """Adds one transfer; `loads`: it is on the way of data in (W, I) or out (O)."""
+    wide, bits, period = chips.wide_AV[a, v], s.link_bits_OE[o, link], s.period_OE[o, link]
+    row, where = s.transfer_X[n], s.where_X[n]
+    row[0] = np.ceil(elements * bits / wide)
+    row[1] = s.window_OE[o, link]
+    row[2] = period
+    row[3] = total / period
+    row[4] = np.floor(elements * bits / period + _EPS)
+    row[5] = np.ceil(s.elements_2OE[1, o, 1] * s.link_bits_OE[o, 1] / wide)
+    reads = direction in (RD_HIGH, RD_LOW)
+    ports = chips.ports_AV[a, v]
+    where[0] = v
+    where[1] = direction if ports == 4 else (0 if reads or ports == 1 else 1)
+    where[2], where[3], where[5] = o, link, loads
+    where[4] = direction in (WR_HIGH, RD_HIGH)  # the inner end of the link is the high side of the inner memory
+    return n + 1
+
+
+@njit(cache=True)
+def _uncovered(k, x, s):
+    """Cycles of [0, x) outside the windows of the k + 1 shortest periods of the port, listed in `order_X`.
+
+    Windows are the first cycles of their periods, and the periods divide one another; columns 6 and 7 of a transfer
+    hold what is free in a whole period and in the window itself.
+    """
+    free = 0.0
+    while k >= 0:
+        row = s.transfer_X[s.order_X[k]]
+        free += np.floor(x / row[2]) * row[6]
+        x = x % row[2]
+        if x <= row[1]:
+            return free
+        free -= row[7]
+        k -= 1
+    return free + x
+
+
+@njit(cache=True)
+def _covered(n, total, s):
+    """Cycles in which at least one of the port's n windows is open."""
+    for i in range(n):
+        if s.transfer_X[s.order_X[i], 1] >= s.transfer_X[s.order_X[i], 2]:
+            return total
+    for i in range(1, n):  # insertion sort by period
+        k, j = s.order_X[i], i
+        while j and s.transfer_X[s.order_X[j - 1], 2] > s.transfer_X[k, 2]:
+            s.order_X[j] = s.order_X[j - 1]
+            j -= 1
+        s.order_X[j] = k
+    for i in range(n):
+        row = s.transfer_X[s.order_X[i]]
+        row[7] = _uncovered(i - 1, row[1], s)
+        row[6] = _uncovered(i - 1, row[2], s) - row[7]
+    longest = s.transfer_X[s.order_X[n - 1]]
+    return (longest[2] - longest[6]) * (total / longest[2])
+
+
+@njit(cache=True)
+def _port_stall(n, total, s):
+    """Stall of a port with the n transfers in `order_X`."""
+    late = early = busy = 0.0
+    for i in range(n):
+        row = s.transfer_X[s.order_X[i]]
+        stall = (row[0] - row[1]) * (row[3] - 1)
+        late += max(0.0, stall)
+        early += min(0.0, stall)
+        busy += row[1] * (row[3] - 1)
+    if n == 1:
+        return late
+    return late + max(0.0, early + busy - _covered(n, total, s))
+
+
+@njit(cache=True)
+def _gather(port, v, n, loading, s):
+    """Lists the transfers of one port in `order_X`; returns how many there are."""
+    m = 0
+    for x in range(n):
+        where = s.where_X[x]
+        if where[0] == v and where[1] == port and (not loading or where[5]):
+            s.order_X[m] = x
+            m += 1
+    return m
+
+
+@njit(cache=True)
+def _first_and_last(n, wide, cycles, s):
+    """Cycles of the first or last transfer of each of the n loads of one port: what the array's work cannot hide."""
+    rate = 0.0
+    for i in range(n):
+        row = s.transfer_X[s.order_X[i]]
+        if row[3] > 1:
+            rate += row[4]
+    free = max(0.0, (wide - rate) / wide * cycles)
+    for _ in range(n):  # the largest first, which is then struck off
+        best, largest = -1, -1.0
+        for i in range(n):
+            x = s.order_X[i]
+            if x >= 0 and s.transfer_X[x, 0] > largest:
+                best, largest = i, s.transfer_X[x, 0]
+        x = s.order_X[best]
+        s.order_X[best] = -1
+        row, where = s.transfer_X[x], s.where_X[x]
+        hidden = 0.0
+        if row[3] == 1:
+            hidden = min(max(0.0, row[0] - row[5]), free)
+            free -= hidden
+        s.ends_OE2[where[2], where[3], where[4]] = row[0] - hidden
+
+
+@njit(cache=True)
+def evaluate(chips, a, layers, layer, n_loops, skew, s):
+    """Costs one mapping, whose spread, sweep and cuts stand in `s`, into ``s.result`` and ``s.words_OE4``."""
+    total = s.product_T[n_loops]
+    _links(chips, a, layers, layer, reduction_end(n_loops, s), s)
+    _windows(chips, a, s)
+    energy = _words(chips, a, total, s)
+    n = _transfers(chips, a, total, s)
+    stall, worst = 0.0, -1
+    for v in range(chips.memories_A[a]):
+        for port in range(chips.ports_AV[a, v]):
+            m = _gather(port, v, n, False, s)
+            if m:
+                late = _port_stall(m, total, s)
+                if late > stall:
+                    stall, worst = late, v
+    for v in range(chips.memories_A[a]):
+        for port in range(chips.ports_AV[a, v]):
+            m = _gather(port, v, n, True, s)
+            _first_and_last(m, chips.wide_AV[a, v], total + stall, s)
+    in_out = np.zeros(3)
+    for o in range(3):
+        for j in range(1, chips.levels_AO[a, o]):
+            in_out[o] += max(s.ends_OE2[o, j, 0], s.ends_OE2[o, j, 1])
+    macs = 1.0
+    for f in range(8):
+        macs *= layers.dims_LF[layer, f]
+    width = layers.bits_LO[layer, W] * layers.bits_LO[layer, I] / chips.multiplier_bits_A[a] ** 2
+    mac_energy = macs * layers.active_L[layer] * (chips.multiply_j_A[a] * width + chips.add_j_A[a])
+    result = s.result
+    result[TOTAL], result[STALL], result[WORST] = total, stall, worst
+    result[ONLOAD], result[OFFLOAD] = max(in_out[W], in_out[I]), in_out[O]
+    result[DRAIN] = skew if chips.systolic_A[a] else 0
+    result[ENERGY], result[MAC_ENERGY] = energy + mac_energy, mac_energy
+
+
+@njit(cache=True, nogil=True)
+def evaluate_batch(chips, layers, which_M2, asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE, results_MR, words_MOE4):
+    """Costs mapping m of layer which[m, 1] on accelerator which[m, 0], for all m."""
+    s = scratch()
+    for m in range(len(which_M2)):
+        a, layer, n_loops = which_M2[m, 0], which_M2[m, 1], n_loops_M[m]
+        skew = spread(chips, a, layers, layer, asked_MDF[m], s)
+        for t in range(n_loops):
+            s.loop_T[t], s.size_T[t] = loops_MT[m, t], sizes_MT[m, t]
+        sweep(n_loops, s)
+        for o in range(3):
+            for e in range(MAX_LEVELS + 1):
+                s.cuts_OE[o, e] = cuts_MOE[m, o, e]
+        evaluate(chips, a, layers, layer, n_loops, skew, s)
+        results_MR[m] = s.result
+        words_MOE4[m] = 0
+        for o in range(3):
+            for e in range(chips.levels_AO[a, o]):
+                words_MOE4[m, o, e] = s.words_OE4[o, e]

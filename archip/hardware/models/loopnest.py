@@ -1,0 +1,210 @@
+"""Loop nests on any memory hierarchy: the general analytical model, per layer and mapping.
+
+Choose it for anything that the templates describe, and whenever a mapping is to be costed or searched. It agrees with
+ZigZag 3.9.1 on that tool's own mappings, number by number.
+
+A layer is the loops B G K C OY OX FY FX. Some are unrolled over the array; the others make one temporal sequence,
+which every operand (W weights, I inputs, O outputs) cuts at its own places: memory i holds what the loops inside its
+cut sweep.
+
+- Tiles: products of the relevant loops; for the input, the distinct rows and columns under the window, padding not
+  stored. Unrollings are D / t, usually fractions, for energy, and rounded down for latency.
+- Transfers: a memory hands a tile to the next inner one each time an outer loop advances. Copies of the same data are
+  multicast and partial sums of one output are added up free of charge. Partial sums go out and come back at their own
+  width as long as a reduction loop is left outside.
+- Words: pieces of the minimum port width, each the fraction minimum / maximum of an access.
+- Stall: a port's transfers beyond their window (the period behind a double buffer; behind a single one the part in
+  which the tile is not in use) add up; spare time of the others helps. Ports work in parallel, the worst one counts.
+- On-load and off-load: the first and last transfers, as far as they cannot hide behind the array's work.
+- Drain: the skew of a systolic array.
+
+Zero operands: `active_L` is the share of multiplications whose operands are both non-zero; gated multipliers spend no
+energy on the others, time and traffic stay dense.
+Source: Mei et al., ZigZag, IEEE TC 70(8), 2021, and its public code, release 3.9.1; Mei et al., A uniform latency model
+for DNN accelerators, DATE 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from archip.core.errors import UserError
+from archip.hardware.accelerator import OPERANDS, Accelerator
+from archip.hardware.mapping import LOOPS, Mapping
+from archip.hardware.models import _kernels as kernels
+
+__all__ = ["Loopnest"]
+
+_DIRECTIONS = ("rd_to_higher", "wr_from_higher", "rd_to_lower", "wr_from_lower")
+
+
+@dataclass(frozen=True, eq=False)
+class MappingCosts:
+    """Costs of M mappings. Cycles of the array, of its stalls, of first and last transfers and of the drain; energy.
+
+    `words_MOE4` are accesses of the maximum width per operand, level (inside out) and direction (to and from the next
+    outer memory, to and from the next inner one); `worst_M` is the memory whose port stalls the array, or -1.
+    """
+
+    compute_M: np.ndarray
+    stall_M: np.ndarray
+    onload_M: np.ndarray
+    offload_M: np.ndarray
+    drain_M: np.ndarray
+    energy_j_M: np.ndarray
+    mac_energy_j_M: np.ndarray
+    worst_M: np.ndarray
+    words_MOE4: np.ndarray
+
+    @property
+    def cycles_M(self) -> np.ndarray:
+        """Latency in whole cycles."""
+        parts = self.compute_M + self.stall_M + self.onload_M + self.offload_M + self.drain_M
+        return np.rint(parts).astype(np.int64)
+
+    directions = _DIRECTIONS
+
+
+@dataclass(frozen=True)
+class Loopnest:
+    """The general model; it has no options."""
+
+    def costs(
+        self,
+        accelerators: Sequence[Accelerator],
+        layers: kernels.Layers,
+        which_M2: np.ndarray,
+        mappings: Sequence[Mapping],
+    ) -> MappingCosts:
+        """Costs of given mappings.
+
+        Args:
+            layers: from `pack_layers`.
+            which_M2: (accelerator, layer) of each mapping.
+
+        Raises:
+            UserError: a mapping that does not multiply to its layer, does not fit its array, or is cut wrongly.
+        """
+        n = len(mappings)
+        asked_MDF = np.ones((n, kernels.MAX_ARRAY, 8), dtype=np.int64)
+        loops_MT = np.zeros((n, kernels.MAX_LOOPS), dtype=np.int64)
+        sizes_MT = np.ones((n, kernels.MAX_LOOPS), dtype=np.int64)
+        cuts_MOE = np.zeros((n, 3, kernels.MAX_LEVELS + 1), dtype=np.int64)
+        for m, mapping in enumerate(mappings):
+            a, layer = which_M2[m]
+            _check(mapping, accelerators[a], layers.dims_LF[layer], f"mapping {m}")
+            for d, unrolled in enumerate(mapping.spatial):
+                for loop, times in unrolled:
+                    asked_MDF[m, d, LOOPS.index(loop)] = times
+            for t, (loop, times) in enumerate(mapping.temporal):
+                loops_MT[m, t], sizes_MT[m, t] = LOOPS.index(loop), times
+            for o, operand in enumerate(OPERANDS):
+                cuts_MOE[m, o, 1 : len(mapping.cuts[operand]) + 1] = mapping.cuts[operand]
+        n_loops_M = np.array([len(mapping.temporal) for mapping in mappings], dtype=np.int64)
+        results_MR = np.zeros((n, kernels.N_RESULTS))
+        words_MOE4 = np.zeros((n, 3, kernels.MAX_LEVELS, 4))
+        which_M2 = np.asarray(which_M2, dtype=np.int64)
+        kernels.evaluate_batch(
+            pack_chips(accelerators),
+            layers,
+            which_M2,
+            asked_MDF,
+            loops_MT,
+            sizes_MT,
+            n_loops_M,
+            cuts_MOE,
+            results_MR,
+            words_MOE4,
+        )
+        return MappingCosts(*results_MR.T, words_MOE4)
+
+
+def pack_chips(accelerators: Sequence[Accelerator]) -> kernels.Chips:
+    """Accelerators as arrays."""
+    n, n_v, n_d, n_e = len(accelerators), kernels.MAX_MEMORIES, kernels.MAX_ARRAY, kernels.MAX_LEVELS
+    chips = kernels.Chips(
+        array_AD=np.ones((n, n_d), dtype=np.int64),
+        bits_AV=np.ones((n, n_v)),
+        narrow_AV=np.ones((n, n_v)),
+        wide_AV=np.ones((n, n_v)),
+        read_AV=np.zeros((n, n_v)),
+        write_AV=np.zeros((n, n_v)),
+        ports_AV=np.ones((n, n_v), dtype=np.int64),
+        serves_AVD=np.ones((n, n_v, n_d), dtype=np.bool_),
+        memories_A=np.array([len(a.memories) for a in accelerators], dtype=np.int64),
+        levels_AO=np.zeros((n, 3), dtype=np.int64),
+        memory_AOE=np.full((n, 3, n_e), -1, dtype=np.int64),
+        level_AVO=np.full((n, n_v, 3), -1, dtype=np.int64),
+        partial_bits_A=np.array([a.partial_bits for a in accelerators], dtype=np.int64),
+        multiply_j_A=np.array([a.multiply_j for a in accelerators]),
+        add_j_A=np.array([a.add_j for a in accelerators]),
+        multiplier_bits_A=np.array([a.multiplier_bits for a in accelerators], dtype=np.int64),
+        systolic_A=np.array([a.systolic for a in accelerators], dtype=np.bool_),
+    )
+    for a, accelerator in enumerate(accelerators):
+        _pack_chip(accelerator, a, chips)
+    return chips
+
+
+def _pack_chip(accelerator: Accelerator, a: int, chips: kernels.Chips) -> None:
+    chips.array_AD[a, : len(accelerator.array)] = list(accelerator.array.values())
+    for v, memory in enumerate(accelerator.memories):
+        chips.bits_AV[a, v] = memory.bits
+        chips.narrow_AV[a, v], chips.wide_AV[a, v] = memory.width_bits
+        chips.read_AV[a, v], chips.write_AV[a, v] = memory.read_j, memory.write_j
+        chips.ports_AV[a, v] = memory.n_ports
+        if v + 1 < len(accelerator.memories):  # the last one serves everything
+            chips.serves_AVD[a, v, : len(accelerator.array)] = [d in memory.serves for d in accelerator.array]
+    for o, operand in enumerate(OPERANDS):
+        levels = accelerator.levels(operand)
+        chips.levels_AO[a, o] = len(levels)
+        chips.memory_AOE[a, o, : len(levels)] = levels
+        chips.level_AVO[a, levels, o] = range(len(levels))
+
+
+def pack_layers(
+    dims_LF: np.ndarray,
+    stride_L2: np.ndarray,
+    padding_L2: np.ndarray,
+    dilation_L2: np.ndarray,
+    bits_LO: np.ndarray,
+    density_LO: np.ndarray | None = None,
+) -> kernels.Layers:
+    """Layers as arrays; columns of `dims_LF` are B G K C OY OX FY FX, of the others (y, x) or (W, I, O)."""
+    dims_LF = np.asarray(dims_LF, dtype=np.int64)
+    outputs_L2, taps_L2 = dims_LF[:, 4:6], dims_LF[:, 6:8]
+    stride_L2, dilation_L2 = np.asarray(stride_L2, dtype=np.int64), np.asarray(dilation_L2, dtype=np.int64)
+    common_L2 = np.gcd(stride_L2, dilation_L2)
+    extent_L2 = (outputs_L2 - 1) * stride_L2 + (taps_L2 - 1) * dilation_L2 + 1 - 2 * np.asarray(padding_L2)
+    active_L = np.ones(len(dims_LF)) if density_LO is None else density_LO[:, 0] * density_LO[:, 1]
+    return kernels.Layers(
+        dims_LF=dims_LF,
+        step_L2=stride_L2 // common_L2,
+        spread_L2=dilation_L2 // common_L2,
+        extent_L2=np.maximum(extent_L2, 1).astype(np.int64),
+        bits_LO=np.asarray(bits_LO, dtype=np.int64),
+        active_L=np.asarray(active_L, dtype=np.float64),
+    )
+
+
+def _check(mapping: Mapping, accelerator: Accelerator, dims_F: np.ndarray, where: str) -> None:
+    unrolled_F, steps_F = np.ones(8, dtype=np.int64), np.ones(8, dtype=np.int64)
+    for (dimension, size), loops in zip(accelerator.array.items(), mapping.spatial, strict=True):
+        if (used := int(np.prod([times for _, times in loops], dtype=np.int64))) > size:
+            raise UserError(f"{used} units asked for along {dimension}", where, f"at most {size}")
+        for loop, times in loops:
+            unrolled_F[LOOPS.index(loop)] *= times
+    for loop, times in mapping.temporal:
+        steps_F[LOOPS.index(loop)] *= times
+    for loop, size, unrolled, steps in zip(LOOPS, dims_F, unrolled_F, steps_F, strict=True):
+        if steps != -(-size // unrolled):
+            right = f"ceil({size} / {unrolled}) iterations in time"
+            raise UserError(f"loop {loop} of {size}: {unrolled} in space, {steps} in time", where, right)
+    for operand in OPERANDS:
+        cuts, levels = mapping.cuts[operand], accelerator.levels(operand)
+        if len(cuts) != len(levels) or list(cuts) != sorted(cuts) or cuts[-1] != len(mapping.temporal):
+            right = f"{len(levels)} rising numbers, the last {len(mapping.temporal)}"
+            raise UserError(f"cuts {cuts} of operand {operand}", where, right)

@@ -1,0 +1,1 @@
+"""Technology tables: energies and areas of a process node, each with its source."""

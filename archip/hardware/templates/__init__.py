@@ -1,0 +1,1 @@
+"""Accelerator templates, one dataflow a file."""
