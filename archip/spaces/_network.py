@@ -1,7 +1,7 @@
 """NetworkSpace: what spaces of networks share. A genotype becomes a graph without torch, and a module with it.
 
 Node names are the same in every network of a space, so that networks of one supernet share weights by name: the
-smaller of two layers of one name takes the leading channels of the larger one's weights.
+smaller of two layers of one name takes the leading channels and the centre of the kernel of the larger one's weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from archip.core.errors import UserError
 from archip.core.knobs import KnobSpace
@@ -18,19 +20,23 @@ from archip.ir.graph import Graph, GraphBuilder
 if TYPE_CHECKING:
     from archip.nets.build import GraphModule
 
-__all__ = ["NetworkSpace", "conv_norm_relu", "increasing"]
+__all__ = ["SMALLEST_HALVED", "Count", "Counts", "NetworkSpace", "conv_norm_relu", "increasing"]
+
+Count = Annotated[int, Field(ge=1)]
+Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
+SMALLEST_HALVED = 4  # a map of a classifier is halved only while its sides are at least so long: 2 x 2 is left
 
 
 class NetworkSpace(KnobSpace):
     """A space of networks for one kind of task.
 
     Attributes:
-        axes: layout of the inputs, ``NCHW`` or ``NCL``.
-        task: ``classification`` or ``segmentation``.
+        axes: layout of the inputs.
+        task: what the outputs are: logits of classes, or one logit a pixel.
     """
 
-    axes: ClassVar[str]
-    task: ClassVar[str]
+    axes: ClassVar[Literal["NCHW", "NCL"]]
+    task: ClassVar[Literal["classification", "segmentation"]]
 
     @abstractmethod
     def graph(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int) -> Graph:
@@ -50,8 +56,11 @@ class NetworkSpace(KnobSpace):
 def conv_norm_relu(
     g: GraphBuilder, x: str, name: str, channels: int, kernel: Sequence[int], stride: int = 1, dilation: int = 1
 ) -> str:
-    """Convolution without bias, batch-norm, ReLU; padded so that only the stride changes the size."""
-    padding = tuple(dilation * (k - 1) // 2 for k in kernel)
+    """Convolution without bias, batch-norm, ReLU; kernels are odd, and padded so that only the stride changes the size.
+
+    Windows start at the first element: with stride 2, n elements become ceil(n / 2).
+    """
+    padding = tuple(dilation * (k // 2) for k in kernel)
     shape = {"kernel": tuple(kernel), "stride": stride, "padding": padding, "dilation": dilation}
     x = g.add("conv", x, name=f"{name}.conv", out_channels=channels, bias=False, **shape)
     x = g.add("batch_norm", x, name=f"{name}.norm")
@@ -59,10 +68,10 @@ def conv_norm_relu(
 
 
 def increasing(values: Sequence[int], option: str) -> None:
-    """Refuse an option list that is not strictly increasing, or not of positive numbers.
+    """Refuse an option list that is not strictly increasing, so that neighbours in it are neighbours in size.
 
     Raises:
         UserError: naming the option.
     """
-    if not values or any(a >= b for a, b in itertools.pairwise(values)) or values[0] < 0:
+    if any(a >= b for a, b in itertools.pairwise(values)):
         raise UserError(f"{list(values)} is not a list of growing numbers", option, "e.g. [8, 16, 32]")
