@@ -6,21 +6,35 @@ torch modules, the exporters. Shapes carry the batch axis first; convolutions ta
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archip.core.errors import CandidateError
+from archip.core.errors import CandidateError, nearest
+from archip.ir import _rules as r
 
 if TYPE_CHECKING:
     from archip.ir.graph import Graph, Node
 
-__all__ = ["OPS", "REQUIRED", "Op", "attributes", "buffers", "infer_shapes", "loop_nest", "weights"]
+__all__ = [
+    "COMMON",
+    "OPS",
+    "REQUIRED",
+    "Op",
+    "attributes",
+    "buffers",
+    "infer_shapes",
+    "loop_nest",
+    "output_shapes",
+    "weights",
+]
 
 Shape = tuple[int, ...]
-Attrs = Mapping[str, Any]
 REQUIRED = object()
+
+# Attributes that any node may have. weight_bits, activation_bits: widths that a quantised model states.
+# tied: pairs (name of a weight, "node.weight") for weights that belong to another node.
+COMMON = frozenset({"weight_bits", "activation_bits", "tied"})
 
 
 @dataclass(frozen=True)
@@ -30,232 +44,117 @@ class Op:
     Attributes:
         shape: (attributes, input shapes) → output shapes.
         attrs: attribute → default; `REQUIRED` where there is none.
-        weights, buffers: (attributes, input shapes) → name → shape; trained, and not trained.
-        loops: (attributes, input shapes, output shape) → sizes of B G K C OY OX FY FX; None if nothing is multiplied.
         kind: ``conv`` and ``gemm`` multiply and accumulate, ``vector`` moves data, ``free`` costs nothing.
         n_inputs: how many inputs it takes; None for any number from one.
+        rank: how many axes each input has at least.
+        weights, buffers: (attributes, input shapes) → name → shape; trained, and not trained.
+        loops: (attributes, input shapes, output shape) → sizes of B G K C OY OX FY FX; None if nothing is multiplied.
+        moved: (attributes, input shapes, output shape) → elements of weights, inputs and outputs that are moved; None
+            for all of them.
     """
 
-    shape: Callable[[Attrs, Sequence[Shape]], Sequence[Shape]]
+    shape: r.ShapeRule
     attrs: Mapping[str, Any]
     kind: str = "vector"
     n_inputs: int | None = 1
-    weights: Callable[[Attrs, Sequence[Shape]], dict[str, Shape]] = lambda a, s: {}
-    buffers: Callable[[Attrs, Sequence[Shape]], dict[str, Shape]] = lambda a, s: {}
-    loops: Callable[[Attrs, Sequence[Shape], Shape], tuple[int, ...]] | None = None
+    rank: int = 0
+    weights: r.TensorRule = lambda a, s: {}
+    buffers: r.TensorRule = lambda a, s: {}
+    loops: r.LoopRule | None = None
+    moved: r.LoopRule | None = None
 
 
-def _axes(value: Any, n: int) -> tuple[int, ...]:
-    """One number an axis, from a number for all or one for each."""
-    values = (value,) * n if isinstance(value, int) else tuple(value)
-    if len(values) != n:
-        raise CandidateError(f"{values} does not have one value for each of {n} axes")
-    return values
+_CONV = {"out_channels": REQUIRED, "kernel": REQUIRED, "stride": 1, "padding": 0, "dilation": 1, "groups": 1,
+         "bias": True}  # fmt: skip
+_POOL = {"kernel": REQUIRED, "stride": None, "padding": 0, "dilation": 1, "ceil": False}
+_RECURRENT = {"hidden": REQUIRED, "bidirectional": False, "bias": True}
+_AFFINE = {"eps": 1e-5, "affine": True, "bias": True}
+_UNARY = (
+    "relu relu6 gelu silu hardswish hardsigmoid sigmoid tanh softplus mish selu "
+    "abs neg exp log sqrt rsqrt reciprocal erf sin cos floor ceil round sign logical_not"
+)
+_BINARY = "add sub mul div pow mod minimum maximum equal less less_equal greater greater_equal logical_and logical_or"
+_REDUCTIONS = "mean sum reduce_max reduce_min reduce_prod reduce_l2"
 
 
-def _window(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    if out < 1:
-        raise CandidateError(f"a window of {dilation * (kernel - 1) + 1} does not fit into {size} + 2 x {padding}")
-    return out
+def _recurrent(gates: int, n_states: int) -> Op:
+    return Op(r.recurrent_shape(n_states), _RECURRENT, "gemm", rank=3, weights=r.recurrent_weights(gates),
+              loops=r.recurrent_loops(gates))  # fmt: skip
 
 
-def _conv_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    n, c, *spatial = s[0]
-    rank = len(a["kernel"])
-    if len(spatial) != rank:
-        raise CandidateError(f"a kernel of {rank} axes does not fit an input of shape {s[0]}")
-    if c % a["groups"] or a["out_channels"] % a["groups"]:
-        raise CandidateError(f"{c} and {a['out_channels']} channels do not divide into {a['groups']} groups")
-    windows = zip(spatial, a["kernel"], *(_axes(a[k], rank) for k in ("stride", "padding", "dilation")), strict=True)
-    return [(n, a["out_channels"], *(_window(*w) for w in windows))]
+def _running(a: Mapping[str, Any], s: Sequence[Shape]) -> dict[str, Shape]:
+    return {"running_mean": (s[0][1],), "running_var": (s[0][1],)}
 
-
-def _conv_weights(a: Attrs, s: Sequence[Shape]) -> dict[str, Shape]:
-    weight = {"weight": (a["out_channels"], s[0][1] // a["groups"], *a["kernel"])}
-    return weight | ({"bias": (a["out_channels"],)} if a["bias"] else {})
-
-
-def _conv_loops(a: Attrs, s: Sequence[Shape], out: Shape) -> tuple[int, ...]:
-    g = a["groups"]
-    oy, ox = _two(out[2:])
-    fy, fx = _two(a["kernel"])
-    return out[0], g, a["out_channels"] // g, s[0][1] // g, oy, ox, fy, fx
-
-
-def _two(spatial: Sequence[int]) -> tuple[int, int]:
-    """(Y, X) of one or two spatial axes; of three, the first two count as one."""
-    return (math.prod(spatial[:-1]), spatial[-1])
-
-
-def _transpose_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    n, _, *spatial = s[0]
-    keys = ("stride", "padding", "dilation", "output_padding")
-    rows = zip(spatial, a["kernel"], *(_axes(a[k], len(spatial)) for k in keys), strict=True)
-    sizes = [(size - 1) * st - 2 * p + d * (k - 1) + op + 1 for size, k, st, p, d, op in rows]
-    return [(n, a["out_channels"], *sizes)]
-
-
-def _transpose_weights(a: Attrs, s: Sequence[Shape]) -> dict[str, Shape]:
-    weight = {"weight": (s[0][1], a["out_channels"] // a["groups"], *a["kernel"])}
-    return weight | ({"bias": (a["out_channels"],)} if a["bias"] else {})
-
-
-def _transpose_loops(a: Attrs, s: Sequence[Shape], out: Shape) -> tuple[int, ...]:
-    """Every input element is multiplied with the whole kernel: the loops run over the input's positions."""
-    g = a["groups"]
-    oy, ox = _two(s[0][2:])
-    fy, fx = _two(a["kernel"])
-    return out[0], g, a["out_channels"] // g, s[0][1] // g, oy, ox, fy, fx
-
-
-def _linear_weights(a: Attrs, s: Sequence[Shape]) -> dict[str, Shape]:
-    weight = {"weight": (a["out_features"], s[0][-1])}
-    return weight | ({"bias": (a["out_features"],)} if a["bias"] else {})
-
-
-def _linear_loops(a: Attrs, s: Sequence[Shape], out: Shape) -> tuple[int, ...]:
-    return 1, 1, out[-1], s[0][-1], math.prod(out[:-1]), 1, 1, 1
-
-
-def _matmul_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    left, right = s
-    if left[-1] != right[-2]:
-        raise CandidateError(f"matrices of shapes {left} and {right} do not multiply")
-    return [(*_broadcast(left[:-2], right[:-2]), left[-2], right[-1])]
-
-
-def _matmul_loops(a: Attrs, s: Sequence[Shape], out: Shape) -> tuple[int, ...]:
-    return 1, math.prod(out[:-2]), out[-1], s[0][-1], out[-2], 1, 1, 1
-
-
-def _broadcast(*shapes: Shape) -> Shape:
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(s)) + s for s in shapes]
-    out = []
-    for sizes in zip(*padded, strict=True):
-        size = max(sizes) if 0 not in sizes else 0
-        if any(d not in (1, size) for d in sizes):
-            raise CandidateError(f"shapes {shapes} do not broadcast")
-        out.append(size)
-    return tuple(out)
-
-
-def _pool_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    n, c, *spatial = s[0]
-    rank = len(a["kernel"])
-    stride = _axes(a["kernel"] if a["stride"] is None else a["stride"], rank)
-    padding = _axes(a["padding"], rank)
-    return [(n, c, *(_window(*w) for w in zip(spatial, a["kernel"], stride, padding, strict=True)))]
-
-
-def _concat_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    axis = a["axis"] % len(s[0])
-    if any(t[:axis] + t[axis + 1 :] != s[0][:axis] + s[0][axis + 1 :] for t in s):
-        raise CandidateError(f"shapes {list(s)} cannot be joined along axis {axis}")
-    return [(*s[0][:axis], sum(t[axis] for t in s), *s[0][axis + 1 :])]
-
-
-def _reshape_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    shape = list(a["shape"])
-    if -1 in shape:
-        shape[shape.index(-1)] = math.prod(s[0]) // -math.prod(shape)
-    if math.prod(shape) != math.prod(s[0]):
-        raise CandidateError(f"{s[0]} does not reshape to {tuple(a['shape'])}")
-    return [tuple(shape)]
-
-
-def _slice_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    axis = a["axis"] % len(s[0])
-    length = len(range(s[0][axis])[a["start"] : a["stop"] : a["step"]])
-    return [(*s[0][:axis], length, *s[0][axis + 1 :])]
-
-
-def _mean_shape(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    axes = {axis % len(s[0]) for axis in a["axes"]}
-    kept = [1 if i in axes else d for i, d in enumerate(s[0]) if i not in axes or a["keepdims"]]
-    return [tuple(kept)]
-
-
-def _same(a: Attrs, s: Sequence[Shape]) -> Sequence[Shape]:
-    return [s[0]]
-
-
-def _per_channel(a: Attrs, s: Sequence[Shape]) -> dict[str, Shape]:
-    return {"weight": (s[0][1],), "bias": (s[0][1],)}
-
-
-def _unary(kind: str = "vector", **attrs: Any) -> Op:
-    return Op(_same, attrs, kind)
-
-
-_CONV = {
-    "out_channels": REQUIRED,
-    "kernel": REQUIRED,
-    "stride": 1,
-    "padding": 0,
-    "dilation": 1,
-    "groups": 1,
-    "bias": True,
-}
-_POOL = {"kernel": REQUIRED, "stride": None, "padding": 0}
-_TWO = Op(lambda a, s: [_broadcast(*s)], {}, n_inputs=2)
 
 OPS: dict[str, Op] = {
-    "conv": Op(_conv_shape, _CONV, "conv", weights=_conv_weights, loops=_conv_loops),
-    "conv_transpose": Op(
-        _transpose_shape, _CONV | {"output_padding": 0}, "conv", weights=_transpose_weights, loops=_transpose_loops
-    ),
-    "linear": Op(
-        lambda a, s: [(*s[0][:-1], a["out_features"])],
-        {"out_features": REQUIRED, "bias": True},
-        "gemm",
-        weights=_linear_weights,
-        loops=_linear_loops,
-    ),
-    "matmul": Op(_matmul_shape, {}, "gemm", n_inputs=2, loops=_matmul_loops),
-    "embedding": Op(
-        lambda a, s: [(*s[0], a["dim"])],
-        {"n": REQUIRED, "dim": REQUIRED},
-        weights=lambda a, s: {"weight": (a["n"], a["dim"])},
-    ),
-    "batch_norm": Op(
-        _same,
-        {"eps": 1e-5},
-        weights=_per_channel,
-        buffers=lambda a, s: {"running_mean": (s[0][1],), "running_var": (s[0][1],)},
-    ),
-    "layer_norm": Op(
-        _same,
-        {"n_axes": 1, "eps": 1e-5},
-        weights=lambda a, s: {"weight": s[0][-a["n_axes"] :], "bias": s[0][-a["n_axes"] :]},
-    ),
-    **{name: _unary() for name in ("relu", "relu6", "gelu", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh")},
-    "softmax": _unary(axis=-1),
-    "add": _TWO,
-    "sub": _TWO,
-    "mul": _TWO,
-    "div": _TWO,
-    "concat": Op(_concat_shape, {"axis": 1}, n_inputs=None),
-    "max_pool": Op(_pool_shape, _POOL),
-    "avg_pool": Op(_pool_shape, _POOL),
-    "global_avg_pool": Op(lambda a, s: [s[0][:2]], {}),
-    "mean": Op(_mean_shape, {"axes": REQUIRED, "keepdims": False}),
-    "upsample": Op(
-        lambda a, s: [(*s[0][:2], *(d * f for d, f in zip(s[0][2:], a["scale"], strict=True)))],
-        {"scale": REQUIRED, "mode": "nearest"},
-    ),
-    "pad": Op(
-        lambda a, s: [(*s[0][:2], *(d + b + e for d, (b, e) in zip(s[0][2:], a["pads"], strict=True)))],
-        {"pads": REQUIRED},
-    ),
-    "flatten": Op(lambda a, s: [(s[0][0], math.prod(s[0][1:]))], {}, "free"),
-    "reshape": Op(_reshape_shape, {"shape": REQUIRED}, "free"),
-    "transpose": Op(lambda a, s: [tuple(s[0][i] for i in a["perm"])], {"perm": REQUIRED}),
-    "slice": Op(_slice_shape, {"axis": REQUIRED, "start": 0, "stop": None, "step": 1}, "free"),
-    "identity": _unary("free"),
-    "dropout": _unary("free", p=0.5),
-}
+    # multiply and accumulate
+    "conv": Op(r.conv_shape, _CONV, "conv", rank=3, weights=r.conv_weights, loops=r.conv_loops),
+    "conv_transpose": Op(r.transpose_shape, _CONV | {"output_padding": 0}, "conv", rank=3,
+                         weights=r.transpose_weights, loops=r.transpose_loops),
+    "linear": Op(r.linear_shape, {"out_features": REQUIRED, "bias": True}, "gemm", rank=1,
+                 weights=r.linear_weights, loops=r.linear_loops),
+    "matmul": Op(r.matmul_shape, {}, "gemm", n_inputs=2, rank=2, loops=r.matmul_loops, moved=r.two_operands),
+    "einsum": Op(r.einsum_shape, {"equation": REQUIRED}, "gemm", n_inputs=2, loops=r.einsum_loops,
+                 moved=r.two_operands),
+    "rnn": _recurrent(1, 1),
+    "gru": _recurrent(3, 1),
+    "lstm": _recurrent(4, 2),
+    # norms
+    "batch_norm": Op(r.same, {"eps": 1e-5, "affine": True}, rank=2, buffers=_running,
+                     weights=lambda a, s: {"weight": (s[0][1],), "bias": (s[0][1],)} if a["affine"] else {}),
+    "layer_norm": Op(r.same, {"n_axes": 1, **_AFFINE}, rank=1, weights=r.norm_weights(r.last_axes)),
+    "rms_norm": Op(r.same, {"n_axes": 1, **_AFFINE, "bias": False}, rank=1, weights=r.norm_weights(r.last_axes)),
+    "group_norm": Op(r.same, {"groups": REQUIRED, **_AFFINE}, rank=2, weights=r.norm_weights(r.channels)),
+    "instance_norm": Op(r.same, {**_AFFINE, "affine": False}, rank=3, weights=r.norm_weights(r.channels)),
+    "local_response_norm": Op(r.same, {"size": REQUIRED}, rank=3),
+    # element by element
+    **{name: Op(r.same, {}) for name in _UNARY.split()},
+    **{name: Op(r.elementwise, {}, n_inputs=2) for name in _BINARY.split()},
+    "where": Op(r.elementwise, {}, n_inputs=3),
+    "leaky_relu": Op(r.same, {"slope": 0.01}),
+    "elu": Op(r.same, {"alpha": 1.0}),
+    "prelu": Op(r.same, {"n": 1}, weights=lambda a, s: {"weight": (a["n"],)}),
+    "clip": Op(r.same, {"least": None, "most": None}),
+    "softmax": Op(r.same, {"axis": -1}),
+    "log_softmax": Op(r.same, {"axis": -1}),
+    "cumsum": Op(r.same, {"axis": REQUIRED}),
+    "triangle": Op(r.same, {"upper": REQUIRED, "diagonal": 0}, rank=2),
+    "quantize": Op(r.same, {"bits": 8}),
+    "dequantize": Op(r.same, {"bits": 8}),
+    # windows and reductions
+    "max_pool": Op(r.pool_shape, _POOL, rank=3),
+    "avg_pool": Op(r.pool_shape, {k: v for k, v in _POOL.items() if k != "dilation"}, rank=3),
+    "adaptive_avg_pool": Op(r.resized(lambda a, d: r.per_axis(a["size"], len(d))), {"size": REQUIRED}, rank=3),
+    "global_avg_pool": Op(lambda a, s: [s[0][:2]], {}, rank=3),
+    **{name: Op(r.reduce_shape, {"axes": REQUIRED, "keepdims": False}) for name in _REDUCTIONS.split()},
+    "argmax": Op(r.reduce_shape, {"axes": REQUIRED, "keepdims": False}),
+    "topk": Op(r.topk_shape, {"k": REQUIRED, "axis": -1}),
+    # places
+    "embedding": Op(lambda a, s: [(*s[0], a["dim"])], {"n": REQUIRED, "dim": REQUIRED}, moved=r.looked_up,
+                    weights=lambda a, s: {"weight": (a["n"], a["dim"])}),
+    "gather": Op(r.gather_shape, {"axis": 0}, n_inputs=2, moved=r.gathered),
+    "concat": Op(r.concat_shape, {"axis": 1}, n_inputs=None, rank=1),
+    "upsample": Op(r.resized(r.scaled), {"scale": REQUIRED, "mode": "nearest"}, rank=3),
+    "resize": Op(r.resized(lambda a, d: r.per_axis(a["size"], len(d))), {"size": REQUIRED, "mode": "nearest"}, rank=3),
+    "pad": Op(r.pad_shape, {"pads": REQUIRED, "mode": "constant", "value": 0.0}),
+    "roll": Op(r.same, {"shifts": REQUIRED, "axes": REQUIRED}),
+    "flip": Op(r.same, {"axes": REQUIRED}),
+    "tile": Op(r.tile_shape, {"repeats": REQUIRED}),
+    "transpose": Op(r.transpose_axes_shape, {"perm": REQUIRED}),
+    "depth_to_space": Op(r.depth_to_space_shape, {"block": REQUIRED}, rank=4),
+    "space_to_depth": Op(r.space_to_depth_shape, {"block": REQUIRED}, rank=4),
+    # views and values: no work of their own
+    "flatten": Op(r.flatten_shape, {}, "free", rank=1),
+    "reshape": Op(r.reshape_shape, {"shape": REQUIRED}, "free"),
+    "expand": Op(r.expand_shape, {"shape": REQUIRED}, "free"),
+    "slice": Op(r.slice_shape, {"axis": REQUIRED, "start": 0, "stop": None, "step": 1}, "free", rank=1),
+    "split": Op(r.split_shape, {"axis": 1, "sizes": REQUIRED}, "free", rank=1),
+    "identity": Op(r.same, {}, "free"),
+    "dropout": Op(r.same, {"p": 0.5}, "free"),
+    "constant": Op(lambda a, s: [a["shape"]], {"shape": (), "value": None}, "free", n_inputs=0),
+    "parameter": Op(lambda a, s: [a["shape"]], {"shape": REQUIRED}, n_inputs=0, moved=r.loaded,
+                    weights=lambda a, s: {"weight": a["shape"]}),
+}  # fmt: skip
 
 
 def attributes(node: Node) -> dict[str, Any]:
@@ -265,16 +164,35 @@ def attributes(node: Node) -> dict[str, Any]:
         CandidateError: an operator or attribute that the table lacks, or a required one that is missing.
     """
     if node.op not in OPS:
-        raise CandidateError(f"node {node.name!r}: unknown operator {node.op!r}")
+        raise CandidateError(f"node {node.name!r}: unknown operator {node.op!r} ({nearest(node.op, OPS)})")
     known = OPS[node.op].attrs
     for name in node.attrs:
-        if name not in known:
-            raise CandidateError(f"node {node.name!r}: {node.op} has no attribute {name!r}")
+        if name not in known and name not in COMMON:
+            raise CandidateError(f"node {node.name!r}: {node.op} has no attribute {name!r} ({nearest(name, known)})")
     filled = {**known, **node.attrs}
     missing = [name for name, value in filled.items() if value is REQUIRED]
     if missing:
         raise CandidateError(f"node {node.name!r}: {node.op} needs {', '.join(missing)}")
     return filled
+
+
+def output_shapes(node: Node, input_shapes: Sequence[Shape]) -> dict[str, Shape]:
+    """Value name → shape of the node's outputs.
+
+    Raises:
+        CandidateError: inputs or attributes that do not fit; names the node.
+    """
+    attrs = attributes(node)
+    op = OPS[node.op]
+    if op.n_inputs is not None and len(input_shapes) != op.n_inputs:
+        raise CandidateError(f"node {node.name!r}: {node.op} takes {op.n_inputs} inputs, not {len(input_shapes)}")
+    if any(len(s) < op.rank for s in input_shapes):
+        raise CandidateError(f"node {node.name!r}: {node.op} needs {op.rank} axes, not {list(input_shapes)}")
+    try:
+        outputs = op.shape(attrs, input_shapes)
+    except CandidateError as error:
+        raise CandidateError(f"node {node.name!r}: {error}") from None
+    return {f"{node.name}:{k}" if k else node.name: tuple(s) for k, s in enumerate(outputs)}
 
 
 def infer_shapes(graph: Graph) -> dict[str, Shape]:
@@ -285,20 +203,15 @@ def infer_shapes(graph: Graph) -> dict[str, Shape]:
     """
     shapes: dict[str, Shape] = {i.name: i.shape for i in graph.inputs}
     for node in graph.nodes:
-        attrs = attributes(node)
-        wanted = OPS[node.op].n_inputs
-        if wanted is not None and len(node.inputs) != wanted:
-            raise CandidateError(f"node {node.name!r}: {node.op} takes {wanted} inputs, not {len(node.inputs)}")
-        try:
-            outputs = OPS[node.op].shape(attrs, [shapes[i] for i in node.inputs])
-        except CandidateError as error:
-            raise CandidateError(f"node {node.name!r}: {error}") from None
-        shapes |= {node.name if k == 0 else f"{node.name}:{k}": tuple(s) for k, s in enumerate(outputs)}
+        for value in node.inputs:
+            if value not in shapes:
+                raise CandidateError(f"node {node.name!r} reads {value!r}, which no earlier node makes")
+        shapes |= output_shapes(node, [shapes[i] for i in node.inputs])
     return shapes
 
 
 def weights(node: Node, input_shapes: Sequence[Shape]) -> dict[str, Shape]:
-    """Name → shape of the node's trained tensors."""
+    """Name → shape of the node's trained tensors, tied ones too."""
     return OPS[node.op].weights(attributes(node), input_shapes)
 
 
