@@ -14,6 +14,8 @@ PROBLEM = {
         "series": {"data": {"synthetic": {"n_samples": 60, "size": 16, "axes": "NCL"}}, "net": "conv1d"},
     },
     "target": {"chip": {"cores": 2, "pes": {"total": 512, "step": 128}}},
+    "strategy": "random_search",
+    "baselines": ["random_search"],
 }
 
 
