@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from archip.core.errors import UserError, nearest
+from archip.ir.workload import DIMS, Workload
 
 __all__ = ["LayerTable"]
 
@@ -74,6 +75,26 @@ class LayerTable:
             raise UserError("a cell is not a whole number", str(path)) from None
         except UserError as error:
             raise error.in_file(path) from None
+
+    @classmethod
+    def of_workload(cls, workload: Workload) -> LayerTable:
+        """The rows of a workload that have a loop nest; rows that only move data are left out.
+
+        Raises:
+            UserError: a dilated layer, or one whose strides differ where both directions have outputs.
+        """
+        rows = [i for i, kind in enumerate(workload.kinds) if kind != "vector"]
+        columns = dict(zip(DIMS, workload.dims_LD[rows].T, strict=True))
+        strides = np.where(np.stack([columns["OY"], columns["OX"]], axis=1) > 1, workload.stride_L2[rows], 1)
+        stride = strides.max(axis=1, initial=1)
+        odd = ((strides != stride[:, None]) & (strides > 1)).any(axis=1) | (workload.dilation_L2[rows] > 1).any(axis=1)
+        if odd.any():
+            name = workload.names[rows[int(np.argmax(odd))]]
+            raise UserError("dilation and unequal strides are unknown to this model", f"layer {name}")
+        groups = columns["G"]
+        sizes = {name: columns[name] for name in ("OY", "OX", "FY", "FX")}
+        channels = {"K": columns["K"] * groups, "C": columns["C"] * groups}
+        return cls.of({"N": columns["B"], **channels, **sizes, "stride": stride, "groups": groups})
 
     def _check(self) -> None:
         for f in fields(self):

@@ -322,19 +322,14 @@ def _split_slots(s, lv):
 # --- One case --------------------------------------------------------------------------------------------------------
 
 
-@_inlined
-def _at_edge(s, lv, dim):
-    return s.position[lv, dim] == EDGE or (s.position[lv, dim] == INIT and s.init_edge[lv, dim] == 1)
-
-
 @_compiled
 def _edges(s, lv):
     """Moving dimensions of the level at their edge, as a bit set."""
     edges = 0
     for i in range(s.n_moving[lv]):
         dim = s.moving[lv, i]
-        if _at_edge(s, lv, dim):
-            edges |= 1 << dim
+        at_edge = s.position[lv, dim] == EDGE or (s.position[lv, dim] == INIT and s.init_edge[lv, dim] == 1)
+        edges |= at_edge << dim
     return edges
 
 
@@ -349,7 +344,7 @@ def _over_sub_clusters(first, first_partial, other, other_partial, n, n_edge, ed
 
 
 @_compiled
-def _ingress(s, lv, tensor, fixed):
+def _ingress(s, lv, edges, tensor, fixed):
     """Elements of one input tensor (a set of dimensions) that enter the level in this case."""
     advancing, n_edge = s.advancing[lv], s.n_sub_edge[lv]
     reset = False
@@ -363,23 +358,19 @@ def _ingress(s, lv, tensor, fixed):
         dim = s.moving[lv, i]
         if not tensor >> dim & 1:
             continue
-        tile, last, at_edge = s.in_tile[lv, dim], s.in_last[lv, dim], _at_edge(s, lv, dim)
+        tile, last, at_edge = s.in_tile[lv, dim], s.in_last[lv, dim], edges >> dim & 1
         only_new = i == advancing and not reset
         if not s.spatial[lv, dim]:
-            size = tile
-            if s.position[lv, dim] == INIT:
-                size = last if at_edge else tile
-            elif s.corrected and at_edge:
+            size = s.in_new[lv, dim] if only_new else tile
+            if s.corrected and at_edge:
                 size = s.in_new_last[lv, dim] if only_new else last
-            elif only_new:
-                size = max(s.in_new[lv, dim], 1)
             first *= size
             first_partial *= size
             other *= size
             other_partial *= size
             continue
         spatial = True
-        edge = edge or at_edge
+        edge = edge or at_edge == 1
         partial = s.partial[lv, dim] if at_edge else 0
         if advancing < 0 and not s.corrected:  # the very first step charges the halo to every sub-cluster
             alone = at_edge and n_edge == 1
@@ -399,7 +390,7 @@ def _ingress(s, lv, tensor, fixed):
 
 
 @_compiled
-def _outputs_and_sums(s, lv):
+def _outputs_and_sums(s, lv, edges):
     """Egress of the level, partial sums of all sub-clusters, and of the one on the critical path, in this case."""
     n, n_edge = s.n_sub[lv], s.n_sub_edge[lv]
     first = first_partial = other = other_partial = s.fixed_output[lv]
@@ -409,7 +400,7 @@ def _outputs_and_sums(s, lv):
     for i in range(s.n_moving[lv]):
         dim = s.moving[lv, i]
         of_output = s.output >> dim & 1
-        tile, last, at_edge = s.out_tile[lv, dim], s.out_last[lv, dim], _at_edge(s, lv, dim)
+        tile, last, at_edge = s.out_tile[lv, dim], s.out_last[lv, dim], edges >> dim & 1
         if not s.spatial[lv, dim]:
             size = last if at_edge else tile
             sums *= size
@@ -432,11 +423,11 @@ def _outputs_and_sums(s, lv):
         sums_first_partial *= size_partial
         sums_partial *= new_last if in_edge and not alone and not s.corrected else size_partial
         any_spatial = True
-        any_edge = any_edge or at_edge
+        any_edge = any_edge or at_edge == 1
         any_partial = s.partial[lv, dim] if at_edge else 0
         if of_output:
             out_spatial = True
-            out_edge = out_edge or at_edge
+            out_edge = out_edge or at_edge == 1
             out_partial = any_partial
             first *= size_first
             first_partial *= size_partial
@@ -453,27 +444,27 @@ def _outputs_and_sums(s, lv):
 
 
 @_compiled
-def _hand_down(s, lv, partial):
+def _hand_down(s, lv, edges, partial):
     """Sets the size of one sub-cluster's tile in this case; returns the set of dimensions at their last tile."""
-    edges = 0
+    last = 0
     for i in range(s.n_moving[lv]):
         dim = s.moving[lv, i]
         s.size[lv + 1, dim] = s.extent[lv, dim]
-        if _at_edge(s, lv, dim) and (partial or s.spatial[lv, dim] == 0 or s.n_sub_edge[lv] == 1):
+        if edges >> dim & 1 and (partial or s.spatial[lv, dim] == 0 or s.n_sub_edge[lv] == 1):
             s.size[lv + 1, dim] = s.last_extent[lv, dim]
-            edges |= 1 << dim
-    return edges
+            last |= 1 << dim
+    return last
 
 
 @_compiled
-def _sub_clusters(s, lv, critical):
+def _sub_clusters(s, lv, edges, critical):
     """Runtime of the slowest sub-cluster in this case, and the PEs at work.
 
     Where a needed sub-cluster has not been run yet, its tile is handed down and its edges are returned as the third
     value (else -1).
     """
     dim = s.first_spatial[lv]
-    at_edge = dim >= 0 and _at_edge(s, lv, dim)
+    at_edge = dim >= 0 and edges >> dim & 1 == 1
     n_active = s.n_sub_edge[lv] if at_edge else s.n_sub[lv]
     if lv == s.n_levels - 1 or critical <= 0:
         return critical, float(n_active), -1
@@ -482,11 +473,11 @@ def _sub_clusters(s, lv, critical):
     for partial in range(2):
         n = n_partial if partial else n_active - n_partial
         if n > 0:
-            edges = _hand_down(s, lv, partial == 1)
-            if s.sub_stamp[lv, edges] != s.stamp[lv]:
-                return 0, 0.0, edges
-            compute = max(compute, s.sub_runtime[lv, edges])
-            busy += n * s.sub_busy[lv, edges]
+            last = _hand_down(s, lv, edges, partial == 1)
+            if s.sub_stamp[lv, last] != s.stamp[lv]:
+                return 0, 0.0, last
+            compute = max(compute, s.sub_runtime[lv, last])
+            busy += n * s.sub_busy[lv, last]
     return compute, busy if busy > 0.0 else float(n_active), -1
 
 
@@ -579,8 +570,8 @@ def _resume(s, lv):
         while s.has_case[lv]:
             edges = _edges(s, lv)
             if s.case_stamp[lv, edges] != s.stamp[lv]:
-                egress, sums, critical = _outputs_and_sums(s, lv)
-                compute, busy, wanted = _sub_clusters(s, lv, critical)
+                egress, sums, critical = _outputs_and_sums(s, lv, edges)
+                compute, busy, wanted = _sub_clusters(s, lv, edges, critical)
                 if wanted >= 0:
                     return wanted
                 s.case_stamp[lv, edges] = s.stamp[lv]
@@ -606,8 +597,8 @@ def _step(s, lv, edges):
         s.tally[T_OUTPUT] += n * egress
     if s.case_critical[lv, edges] <= 0:
         return
-    into_input = _ingress(s, lv, s.input, s.fixed_input[lv])
-    into_weight = _ingress(s, lv, s.weight, s.fixed_weight[lv])
+    into_input = _ingress(s, lv, edges, s.input, s.fixed_input[lv])
+    into_weight = _ingress(s, lv, edges, s.weight, s.fixed_weight[lv])
     ingress = into_input + into_weight
     ingress_delay, egress_delay = _ceil_div(ingress, s.noc), _ceil_div(egress, s.noc)
     delay = compute + ingress_delay if s.advancing[lv] < 0 else max(compute, ingress_delay, egress_delay)
@@ -767,15 +758,14 @@ def _evaluate(s):
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def evaluate_rows(
-    layers_LF, layer_N, pes_N, cluster_N, noc_N, offchip_N, program_N,
+    layers_NF, pes_N, cluster_N, noc_N, offchip_N, program_N,
     directives, n_slots, clusters, n_levels, tensors, corrected,
     scratch, mapped_N, counters_TN, means_MN,
 ):  # fmt: skip
     """Runs one layer on one configuration a row.
 
     Args:
-        layers_LF: int64 [L, 7], columns L_*: sizes of one group, outputs, filter and stride.
-        layer_N: int64 [N], row of `layers_LF`.
+        layers_NF: int64 [N, 7], columns L_*: sizes of one group, outputs, filter and stride.
         pes_N, cluster_N, noc_N, offchip_N: int64 [N], processing elements; size of a cluster `cl`; elements a cycle
             within each level and from DRAM.
         program_N: int64 [N], which of the programs.
@@ -791,14 +781,14 @@ def evaluate_rows(
         counters_TN: int64 [len(COUNTERS), N], filled.
         means_MN: float64 [len(MEANS), N], filled.
     """
-    n_rows = len(layer_N)
+    n_rows = len(pes_N)
     for block in prange(len(scratch)):
         s = scratch[block]
         for row in range(block * _BLOCK, min(n_rows, (block + 1) * _BLOCK)):
             f = program_N[row]
             s.n_levels, s.noc, s.offchip, s.corrected = n_levels[f], noc_N[row], offchip_N[row], corrected
             s.weight, s.input, s.output = tensors[f, 0], tensors[f, 1], tensors[f, 2]
-            _set_layer(s, layers_LF[layer_N[row]], cluster_N[row])
+            _set_layer(s, layers_NF[row], cluster_N[row])
             mapped_N[row] = _set_levels(s, pes_N[row], directives[f], n_slots[f], clusters[f])
             if not mapped_N[row]:
                 continue

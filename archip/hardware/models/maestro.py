@@ -75,6 +75,16 @@ class Program(NamedTuple):
     tensors: NDArray[np.int64]  # [3]
 
 
+class _Programs(NamedTuple):
+    """Programs of different depth in common arrays."""
+
+    directives: NDArray[np.int64]  # [programs, levels, slots, 6]
+    n_slots: NDArray[np.int64]  # [programs, levels]
+    clusters: NDArray[np.int64]  # [programs, levels, 2]
+    n_levels: NDArray[np.int64]  # [programs]
+    tensors: NDArray[np.int64]  # [programs, 3]
+
+
 @dataclass
 class Maestro:
     """MAESTRO's cost of layers on one array."""
@@ -137,38 +147,37 @@ def costs(
         "noc_bandwidth": noc_bandwidth,
         "offchip_bandwidth": offchip_bandwidth,
     }
-    rows = {key: np.atleast_1d(np.asarray(value, dtype=np.int64)) for key, value in given.items()}
-    for key, value in rows.items():
+    config = {key: np.atleast_1d(np.asarray(value, dtype=np.int64)) for key, value in given.items()}
+    for key, value in config.items():
         if (value < 1).any():
             raise UserError(f"{key} is {int(value.min())}", key, "at least 1")
     known = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    rows["dataflow"] = np.array([known[name] for name in names])
-    n = max(len(table), *(len(value) for value in rows.values()))
-    rows["layer"] = np.arange(len(table))
-    rows = {key: np.ascontiguousarray(np.broadcast_to(value, n)) for key, value in rows.items()}
+    config["dataflow"] = np.array([known[name] for name in names])
+    n = max(len(table), *(len(value) for value in config.values()))
+    if len(table) != n:
+        table = table.select(np.broadcast_to(np.arange(len(table)), n))
     programs = [_program(name, depthwise) for name in known for depthwise in (False, True)]
-    return _evaluate(table, rows, programs, corrected)
+    return _evaluate(table, config, _stack(programs), corrected)
 
 
-def _evaluate(table: LayerTable, rows: Table, programs: Sequence[Program], corrected: bool) -> Table:
-    """Costs; `rows` holds the layer's index and the configuration of every row."""
-    n, layer, stacked = len(rows["layer"]), rows["layer"], _stack(programs)
-    counters = np.full((len(kernels.COUNTERS), n), -1, np.int64)
-    means = np.full((len(kernels.MEANS), n), np.nan)
+def _evaluate(table: LayerTable, config: Table, programs: _Programs, corrected: bool) -> Table:
+    """Costs of every layer; `config` has one row or as many as there are layers."""
+    n = len(table)
+    rows = {key: np.ascontiguousarray(np.broadcast_to(value, n)) for key, value in config.items()}
+    counters, means = np.empty((len(kernels.COUNTERS), n), np.int64), np.empty((len(kernels.MEANS), n))
     mapped = np.empty(n, np.bool_)
     kernels.evaluate_rows(
         _group_columns(table),
-        layer,
         rows["pes"],
         rows["cluster"],
         rows["noc_bandwidth"],
         rows["offchip_bandwidth"],
-        2 * rows["dataflow"] + table.depthwise[layer],
-        stacked.directives,
-        stacked.n_slots,
-        stacked.clusters,
-        stacked.n_levels,
-        stacked.tensors,
+        2 * rows["dataflow"] + table.depthwise,
+        programs.directives,
+        programs.n_slots,
+        programs.clusters,
+        programs.n_levels,
+        programs.tensors,
         corrected,
         np.zeros(kernels.n_blocks(n), kernels.SCRATCH),
         mapped,
@@ -178,8 +187,8 @@ def _evaluate(table: LayerTable, rows: Table, programs: Sequence[Program], corre
     result: Table = {"mapped": mapped}
     result |= dict(zip(kernels.COUNTERS, counters, strict=True))
     result |= dict(zip(kernels.MEANS, means, strict=True))
-    _add_traffic(result, table, layer, corrected)
-    _add_area_and_power(result, rows["pes"], rows["noc_bandwidth"])
+    _add_traffic(result, table, corrected)
+    _add_area_and_power(result, config["pes"], config["noc_bandwidth"])
     _add_energy(result)
     if not mapped.all():
         for column in result.values():
@@ -200,18 +209,17 @@ def _repeats(layers: LayerTable) -> NDArray[np.int64]:
     return layers.N * np.where(layers.depthwise, 1, layers.groups)
 
 
-def _add_traffic(result: Table, table: LayerTable, layer: NDArray[np.int64], corrected: bool) -> None:
+def _add_traffic(result: Table, table: LayerTable, corrected: bool) -> None:
     """L1 and L2 accesses that follow from the counters; everything that adds up is multiplied by the repeats."""
     repeats = _repeats(table)
     if (repeats > 1).any():
         for name in ("runtime_cycles", "num_macs", "input_l2_read", "weight_l2_read", "output_l2_write"):
-            result[name] = result[name] * repeats[layer]
+            result[name] = result[name] * repeats
     out_y = table.OY if corrected else table.IY - table.FY + 1
     out_x = table.OX if corrected else table.IX - table.FX + 1
-    filters = table.K * (table.C // table.groups) * table.FY * table.FX
-    result["input_l2_write"] = (table.N * table.C * table.IY * table.IX)[layer]
-    result["weight_l2_write"] = (table.N * filters)[layer]
-    result["output_l2_read"] = (table.N * table.K * out_y * out_x)[layer]
+    result["input_l2_write"] = table.N * table.C * table.IY * table.IX
+    result["weight_l2_write"] = table.N * table.K * (table.C // table.groups) * table.FY * table.FX
+    result["output_l2_read"] = table.N * table.K * out_y * out_x
     for name in ("input", "weight"):
         result[f"{name}_l1_read"] = result["num_macs"]
         result[f"{name}_l1_write"] = result[f"{name}_l2_read"]
@@ -226,12 +234,14 @@ def _add_area_and_power(result: Table, pes: NDArray[np.int64], noc_bandwidth: ND
     l1, l2 = result["l1_req_elems"], result["l2_req_elems"]
     wires, gates = 14.662 * p + 28.895, 1.2886 * p**2 + 5.5814 * p - 23.711
     bus, arbiter = 101.7938 * wires * b, 395.473 * np.maximum(1.0, gates)
-    result["area"] = p * (283 + 0.104 * l1) + 0.104 * l2 + bus + arbiter
-    result["pe_power"] = p * 1.2223
+    result["area"] = (p * 283 + bus + arbiter) + p * 0.104 * l1 + 0.104 * l2
+    pe_power = p * 1.2223
+    noc_power = 0.8 * wires * b / 1000 + np.maximum(0.34, 0.34 * gates / 1000)
+    result["pe_power"] = np.broadcast_to(pe_power, len(l1)).copy()
     result["l1_power"] = p * 0.00345 * l1
     result["l2_power"] = 0.00345 * l2
-    result["noc_power"] = 0.8 * wires * b / 1000 + np.maximum(0.34, 0.34 * gates / 1000)
-    result["power"] = result["pe_power"] + result["l1_power"] + result["l2_power"] + result["noc_power"]
+    result["noc_power"] = np.broadcast_to(noc_power, len(l1)).copy()
+    result["power"] = (pe_power + noc_power) + result["l1_power"] + result["l2_power"]
 
 
 def _add_energy(result: Table) -> None:
@@ -307,16 +317,6 @@ def _completed(
 
 def _dimension_set(names: str) -> int:
     return sum(1 << _DIMENSIONS.index(name) for name in names)
-
-
-class _Programs(NamedTuple):
-    """Programs of different depth in common arrays."""
-
-    directives: NDArray[np.int64]  # [programs, levels, slots, 6]
-    n_slots: NDArray[np.int64]  # [programs, levels]
-    clusters: NDArray[np.int64]  # [programs, levels, 2]
-    n_levels: NDArray[np.int64]  # [programs]
-    tensors: NDArray[np.int64]  # [programs, 3]
 
 
 def _stack(programs: Sequence[Program]) -> _Programs:
