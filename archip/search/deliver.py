@@ -79,7 +79,7 @@ def _verify(net: Trained, path: Path) -> dict[str, Any]:
     import torch
 
     from archip.hardware.devices.onnxruntime import OnnxRuntime
-    from archip.train.loop import score
+    from archip.train.evaluation import score
 
     data = net.task.load()
     x, y = data.splits["test"]

@@ -98,7 +98,7 @@ def _run(setup: Setup, progress: Progress | None) -> Result:
     }
     if best:
         with journal.stage("finish"):
-            trainer = Trainer(problem.finish, problem.seed, setup.store, folder / "finish", progress)
+            trainer = Trainer(problem.finish, problem.seed, folder / "finish", progress)
             finalists = finish(
                 trainer, setup.run.tasks, choose(best, problem.goals, problem.finish.keep), problem.goals
             )
