@@ -1,4 +1,4 @@
-"""The torch form of every operator: a layer with weights, or a function of tensors.
+"""The torch form of an operator: a layer with weights, or a function of tensors.
 
 The builder of modules calls these forms and the exporter of source prints them, so both compute the same. The batch
 axis comes first in every value and may have any length, whatever the graph says.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -71,15 +72,9 @@ Form = Layer | Call
 Rule = Callable[[Attrs, Sequence[Shape], Shape], Form]
 
 
-def _other_than(a: Attrs, **defaults: int | bool) -> dict[str, Any]:
+def _other_than(a: Attrs, **defaults: float | bool) -> dict[str, Any]:
     """The attributes that differ from torch's defaults, on any axis."""
-    return {
-        k: a[k] for k, default in defaults.items() if any(v != default for v in (a[k] if _is_tuple(a[k]) else (a[k],)))
-    }
-
-
-def _is_tuple(value: Any) -> bool:
-    return isinstance(value, tuple)
+    return {k: a[k] for k, default in defaults.items() if set(np.atleast_1d(a[k])) != {default}}
 
 
 def _conv(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
@@ -100,23 +95,20 @@ def _linear(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
 
 def _batch_norm(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
     cls = {4: nn.BatchNorm2d, 5: nn.BatchNorm3d}.get(len(out), nn.BatchNorm1d)
-    return Layer(cls, (out[1],), _eps(a))
+    return Layer(cls, (out[1],), _other_than(a, eps=1e-5, affine=True))
 
 
 def _layer_norm(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
-    return Layer(nn.LayerNorm, (out[-a["n_axes"] :],), _eps(a))
-
-
-def _eps(a: Attrs) -> dict[str, float]:
-    return {} if a["eps"] == 1e-5 else {"eps": a["eps"]}
+    affine = {} if a["affine"] else {"elementwise_affine": False}
+    return Layer(nn.LayerNorm, (out[-a["n_axes"] :],), _other_than(a, eps=1e-5, bias=True) | affine)
 
 
 def _pool(kind: str) -> Rule:
     def rule(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
-        rank = len(a["kernel"])
         options = {} if a["stride"] in (None, a["kernel"]) else {"stride": a["stride"]}
-        options |= _other_than(a, padding=0)
-        return Call(getattr(F, f"{kind}_pool{rank}d"), options={"kernel_size": a["kernel"], **options})
+        options |= _other_than(a, padding=0) | ({"ceil_mode": True} if a["ceil"] else {})
+        options |= _other_than(a, dilation=1) if kind == "max" else {}
+        return Call(getattr(F, f"{kind}_pool{len(a['kernel'])}d"), options={"kernel_size": a["kernel"], **options})
 
     return rule
 
@@ -130,13 +122,22 @@ def _mean(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
 
 
 def _upsample(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
-    mode = {"nearest": "nearest", "bilinear": {3: "linear", 4: "bilinear", 5: "trilinear"}[len(out)]}[a["mode"]]
-    return Call(F.interpolate, options={"scale_factor": tuple(map(float, a["scale"])), "mode": mode})
+    modes = {"nearest": "nearest", "bilinear": {3: "linear", 4: "bilinear", 5: "trilinear"}[len(out)]}
+    scale = tuple(map(float, np.broadcast_to(a["scale"], len(out) - 2)))
+    return Call(F.interpolate, options={"scale_factor": scale, "mode": _one_of(modes, a["mode"])})
 
 
 def _pad(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
+    modes = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
     last_axis_first = tuple(width for pair in reversed(a["pads"]) for width in pair)
-    return Call(F.pad, options={"pad": last_axis_first})
+    options = {} if a["mode"] == "constant" else {"mode": _one_of(modes, a["mode"])}
+    return Call(F.pad, options={"pad": last_axis_first, **options, **_other_than(a, value=0.0)})
+
+
+def _one_of(modes: Mapping[str, str], mode: str) -> str:
+    if mode not in modes:
+        raise CandidateError(f"torch does not do this with mode {mode!r}")
+    return modes[mode]
 
 
 def _slice(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
@@ -194,9 +195,12 @@ def torch_form(graph: Graph, node: Node) -> Form:
     Raises:
         CandidateError: torch cannot; names the node.
     """
-    shapes = graph.shapes
+    shapes, attrs = graph.shapes, attributes(node)
+    if node.op not in _FORMS or "tied" in attrs:
+        what = "weights tied to another node" if "tied" in attrs else node.op
+        raise CandidateError(f"node {node.name!r}: {what} can be read and costed, but not built as a torch module")
     try:
-        return _FORMS[node.op](attributes(node), [shapes[i] for i in node.inputs], shapes[node.name])
+        return _FORMS[node.op](attrs, [shapes[i] for i in node.inputs], shapes[node.name])
     except CandidateError as error:
         raise CandidateError(f"node {node.name!r}: {error}") from None
 
