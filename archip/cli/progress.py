@@ -39,7 +39,9 @@ class RichProgress:
 
     def advance(self, handle: TaskID, n: int = 1, **fields: object) -> None:
         note = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in fields.items())
-        self._bars.update(handle, advance=n, **({"note": note} if note else {}))
+        self._bars.advance(handle, n)
+        if note:
+            self._bars.update(handle, note=note)
         if self._lines and time.monotonic() - self._last > _LINE_SECONDS:
             self._line(handle)
 

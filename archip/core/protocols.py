@@ -88,9 +88,14 @@ class Stage(Protocol):
     candidates (such as training a supernet); it is called before the first evaluation that no stored result answers.
     """
 
-    name: str
-    reads: tuple[str, ...]
-    key: Mapping[str, Any]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def reads(self) -> tuple[str, ...]: ...
+
+    @property
+    def key(self) -> Mapping[str, Any]: ...
 
     def prepare(self, progress: Progress | None) -> None: ...
 

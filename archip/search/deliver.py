@@ -86,7 +86,7 @@ def _verify(net: Trained, path: Path) -> dict[str, Any]:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     batches = [x[i : i + 64] for i in range(0, len(x), 64)]
-    outputs = np.concatenate([session.run(None, {name: batch})[0] for batch in batches])
+    outputs = np.concatenate([np.asarray(session.run(None, {name: batch})[0]) for batch in batches])
     with torch.no_grad():
         reference = net.module.eval()(torch.from_numpy(batches[0])).numpy()
     difference = float(np.abs(outputs[: len(reference)] - reference).max())
