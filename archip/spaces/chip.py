@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import product
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -66,6 +66,10 @@ class _Share(NamedTuple):
     step: int
     low: int
 
+    @property
+    def values(self) -> range:
+        return range(self.low, self.total + 1, self.step)
+
     def slack(self, n: int) -> int:
         """Steps left when each of `n` cores holds the least; negative where `n` cores do not fit."""
         return (self.total - n * self.low) // self.step
@@ -86,6 +90,7 @@ class Chip(KnobSpace):
         pes: processing elements of the whole chip.
         bandwidth: bandwidth of the whole chip.
         clock: frequency of all cores.
+        technology: process node of the energies and areas (``hardware/technology``).
     """
 
     cores: Annotated[int, Field(ge=1, le=4)] = 2
@@ -93,6 +98,7 @@ class Chip(KnobSpace):
     pes: PEs = field(default_factory=PEs)
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
     clock: str = "1 GHz"
+    technology: Literal["65nm", "45nm"] = "65nm"
 
     def __post_init__(self) -> None:
         known = registry.names("hardware/templates")
@@ -142,7 +148,7 @@ class Chip(KnobSpace):
 
     def accelerators(self, genotype: Mapping[str, Any]) -> list[Accelerator]:
         """The accelerator of each core that is present, in the order of `design`."""
-        return [_accelerator(core, self.clock_hz) for core in self.design(genotype)]
+        return [_accelerator(core, self.clock_hz, self.technology) for core in self.design(genotype)]
 
     # The totals forbid nearly all combinations of knobs (of four cores 99.9 %), and the order of cores counts each
     # design up to 24 times: drawing, counting and listing by rejection would not do, so these three are written out.
@@ -152,7 +158,7 @@ class Chip(KnobSpace):
         shares = self._shares.values()
         while True:
             choices = [self.knobs[f"core{i}.dataflow"].values for i in range(self.cores)]
-            present = [d for values in choices if (d := values[rng.integers(len(values))]) != _ABSENT]
+            present = [d for values in choices if (d := values[int(rng.integers(len(values)))]) != _ABSENT]
             if all(share.slack(len(present)) >= 0 for share in shares):
                 splits = [share.split(len(present), rng) for share in shares]
                 return self._genotype(sorted(map(Core, present, *splits)))
@@ -179,8 +185,7 @@ class Chip(KnobSpace):
     def enumerate(self) -> Iterator[dict[str, Any]]:
         """Every distinct chip, once; those of fewer cores come before the ones that extend them."""
         pes, bandwidth = self._shares.values()
-        values = [self.knobs[f"core0.{gene}"].values for gene in ("pes", "bandwidth")]
-        every = [Core(*c) for c in product(sorted(self.dataflows), *values)]
+        every = [Core(*c) for c in product(sorted(self.dataflows), pes.values, bandwidth.values)]
 
         def extend(cores: list[Core], begin: int, pes_left: int, bandwidth_left: int) -> Iterator[dict[str, Any]]:
             for i in range(begin, len(every)):
@@ -223,10 +228,13 @@ def _repeated_sums(counts: np.ndarray, k: int) -> np.ndarray:
     return counts
 
 
+_template = lru_cache(partial(registry.find, "hardware/templates"))
+
+
 @lru_cache(maxsize=65536)
-def _accelerator(core: Core, clock_hz: float) -> Accelerator:
-    template = registry.find("hardware/templates", core.dataflow)
-    return template(pes=core.pes, bandwidth=core.bandwidth, clock_hz=clock_hz).accelerator()
+def _accelerator(core: Core, clock_hz: float, technology: str) -> Accelerator:
+    node = "nm" + technology.removesuffix("nm")
+    return _template(core.dataflow)(pes=core.pes, bandwidth=core.bandwidth, clock_hz=clock_hz, node=node).accelerator()
 
 
 def _quantity(text: str, where: str, dimension: str) -> float:
