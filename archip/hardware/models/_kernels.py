@@ -3,19 +3,17 @@
 Everything here works on packed arrays and is compiled by numba (and cached on disk) on first use. The rules and their
 names are those of ``models/loopnest.py``; this file holds only the arithmetic.
 
-Axes: A accelerators, L layers, D array dimensions, V memories, O operands (W I O), E levels of one operand (inside
+Axes: D array dimensions, V memories, O operands (W I O), E levels of one operand (inside
 out), F the eight loops B G K C OY OX FY FX. Link j of an operand joins its memories j - 1 and j; link 0 joins memory 0
 and the array.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-__all__ = ["MAX_ARRAY", "MAX_LEVELS", "MAX_LOOPS", "MAX_MEMORIES", "Chips", "Layers", "Scratch", "evaluate_batch"]
+__all__ = ["CHIP", "LAYER", "SCRATCH", "evaluate_batch", "scratch"]
 
 MAX_ARRAY, MAX_MEMORIES, MAX_LEVELS, MAX_LOOPS = 4, 10, 6, 24
 
@@ -36,95 +34,84 @@ RELEVANT_OF[I, [OY, OX, FY, FX]] = False
 _EPS = 1e-9  # unrollings are fractions kept as floats: products of them miss integers by less than this
 
 
-class Chips(NamedTuple):
-    """Accelerators, packed; unused places hold 1 (sizes), 0 (energies) or -1 (indices)."""
+# Records are handed from function to function as one pointer. Unused places hold 1 (sizes), 0 (energies), -1 (indices).
+CHIP = np.dtype(
+    [
+        ("array_D", np.int64, (MAX_ARRAY,)),  # sizes of the array dimensions
+        ("bits_V", np.float64, (MAX_MEMORIES,)),  # capacity
+        ("narrow_V", np.float64, (MAX_MEMORIES,)),  # minimum port width
+        ("wide_V", np.float64, (MAX_MEMORIES,)),  # maximum port width
+        ("read_V", np.float64, (MAX_MEMORIES,)),  # J per access of maximum width
+        ("write_V", np.float64, (MAX_MEMORIES,)),
+        ("ports_V", np.int64, (MAX_MEMORIES,)),  # 1, 2 or 4
+        ("serves_VD", np.int64, (MAX_MEMORIES, MAX_ARRAY)),  # 1 or 0
+        ("n_memories", np.int64),
+        ("levels_O", np.int64, (3,)),  # number of memories of an operand
+        ("memory_OE", np.int64, (3, MAX_LEVELS)),  # memory at a level
+        ("level_VO", np.int64, (MAX_MEMORIES, 3)),  # level at a memory, -1 if it does not hold the operand
+        ("partial_bits", np.int64),
+        ("multiply_j", np.float64),  # at multiplier_bits x multiplier_bits
+        ("add_j", np.float64),
+        ("multiplier_bits", np.int64),
+        ("systolic", np.int64),  # 1 or 0
+    ],
+    align=True,
+)
 
-    array_AD: np.ndarray  # int64 sizes of the array dimensions
-    bits_AV: np.ndarray  # float64 capacity
-    narrow_AV: np.ndarray  # float64 minimum port width
-    wide_AV: np.ndarray  # float64 maximum port width
-    read_AV: np.ndarray  # float64 J per access of maximum width
-    write_AV: np.ndarray
-    ports_AV: np.ndarray  # int64 1, 2 or 4
-    serves_AVD: np.ndarray  # bool
-    memories_A: np.ndarray  # int64 number of memories
-    levels_AO: np.ndarray  # int64 number of memories of an operand
-    memory_AOE: np.ndarray  # int64 memory at a level
-    level_AVO: np.ndarray  # int64 level at a memory, -1 if it does not hold the operand
-    partial_bits_A: np.ndarray  # int64
-    multiply_j_A: np.ndarray  # float64 at multiplier_bits x multiplier_bits
-    add_j_A: np.ndarray  # float64
-    multiplier_bits_A: np.ndarray  # int64
-    systolic_A: np.ndarray  # bool
+# One layer; axis 2 is (y, x).
+LAYER = np.dtype(
+    [
+        ("dims_F", np.int64, (8,)),
+        ("step_2", np.int64, (2,)),  # stride and
+        ("spread_2", np.int64, (2,)),  # dilation, both divided by their greatest common divisor
+        ("extent_2", np.int64, (2,)),  # the most input rows and columns that are read, padding left out
+        ("bits_O", np.int64, (3,)),
+        ("active", np.float64),  # share of the multiplications without a zero operand
+    ],
+    align=True,
+)
+
+_LINKS = MAX_LEVELS + 1
+_TRANSFERS = 6 * 3 * MAX_LEVELS
+
+# Working memory of one thread.
+SCRATCH = np.dtype(
+    [
+        ("real_DF", np.float64, (MAX_ARRAY, 8)),  # unrollings f = D / (t e), usually fractions
+        ("steps_F", np.int64, (8,)),  # temporal iterations t
+        ("tile_2OEF", np.float64, (2, 3, MAX_LEVELS, 8)),  # unrolling below a level, with f and with floor(f)
+        ("fan_2OE", np.float64, (2, 3, MAX_LEVELS)),  # different lower tiles that one instance exchanges at a time
+        ("units_OE", np.float64, (3, MAX_LEVELS)),  # instances in use
+        ("outside_E", np.int64, (_LINKS,)),  # 1: a reduction is unrolled further out than this level
+        ("loop_T", np.int64, (MAX_LOOPS,)),  # temporal loops, innermost first
+        ("size_T", np.int64, (MAX_LOOPS,)),
+        ("inside_TF", np.float64, (MAX_LOOPS + 1, 8)),  # product of the innermost T loops, per loop dimension
+        ("product_T", np.float64, (MAX_LOOPS + 1,)),  # and over all of them
+        ("cuts_OE", np.int64, (3, _LINKS)),  # memory e holds what the innermost cuts[o, e + 1] loops sweep
+        ("period_OE", np.float64, (3, _LINKS)),  # by link, as are the next four
+        ("elements_2OE", np.float64, (2, 3, _LINKS)),  # with f and with floor(f)
+        ("window_OE", np.float64, (3, _LINKS)),
+        ("link_bits_OE", np.float64, (3, _LINKS)),
+        ("back_E", np.int64, (_LINKS,)),  # 1: partial sums come back over it
+        ("ends_OE2", np.float64, (3, _LINKS, 2)),  # by link: first or last transfer at its outer and inner end
+        ("occupied_V", np.float64, (MAX_MEMORIES,)),
+        # real, window, period, number of periods, rate, least, free in a period, free in a window
+        ("transfer_X8", np.float64, (_TRANSFERS, 8)),
+        ("where_X6", np.int64, (_TRANSFERS, 6)),  # memory, port, operand, link, end, loading
+        ("order_X", np.int64, (_TRANSFERS,)),
+        ("words_OE4", np.float64, (3, MAX_LEVELS, 4)),
+        ("result", np.float64, (N_RESULTS,)),
+    ],
+    align=True,
+)
 
 
-class Layers(NamedTuple):
-    """Layers, packed; axis 2 is (y, x)."""
-
-    dims_LF: np.ndarray  # int64
-    step_L2: np.ndarray  # int64 stride and
-    spread_L2: np.ndarray  # int64 dilation, both divided by their greatest common divisor
-    extent_L2: np.ndarray  # int64 the most input rows and columns that are read, padding left out
-    bits_LO: np.ndarray  # int64
-    active_L: np.ndarray  # float64 share of the multiplications without a zero operand
-
-
-class Scratch(NamedTuple):
-    """Working arrays of one thread."""
-
-    real_DF: np.ndarray  # unrollings f = D / (t e), usually fractions
-    steps_F: np.ndarray  # temporal iterations t
-    tile_2OEF: np.ndarray  # unrolling over the units below a level, with f and with floor(f)
-    fan_2OE: np.ndarray  # different lower tiles that one instance exchanges at a time
-    units_OE: np.ndarray  # instances in use
-    outside_E: np.ndarray  # bool: a reduction is unrolled further out than this level
-    loop_T: np.ndarray  # int64 temporal loops, innermost first
-    size_T: np.ndarray
-    inside_TF: np.ndarray  # product of the innermost T loops, per loop dimension
-    product_T: np.ndarray  # and over all of them
-    cuts_OE: np.ndarray  # int64: memory e holds what the innermost cuts[o, e + 1] loops sweep
-    period_OE: np.ndarray  # by link
-    elements_2OE: np.ndarray  # by link, with f and with floor(f)
-    window_OE: np.ndarray  # by link
-    link_bits_OE: np.ndarray  # by link
-    back_E: np.ndarray  # bool, by link: partial sums come back over it
-    ends_OE2: np.ndarray  # by link: cycles of the first or last transfer at its outer and inner end
-    occupied_V: np.ndarray
-    transfer_X: np.ndarray  # real, window, period, number of periods, rate, least, free in a period, in a window
-    where_X: np.ndarray  # int64: memory, port, operand, link, end, loading
-    words_OE4: np.ndarray
-    order_X: np.ndarray
-    result: np.ndarray
-
-
-@njit(cache=True)
-def scratch():
-    """Fresh working arrays."""
-    return Scratch(
-        np.ones((MAX_ARRAY, 8)),
-        np.ones(8, np.int64),
-        np.ones((2, 3, MAX_LEVELS, 8)),
-        np.ones((2, 3, MAX_LEVELS)),
-        np.ones((3, MAX_LEVELS)),
-        np.zeros(MAX_LEVELS + 1, np.bool_),
-        np.zeros(MAX_LOOPS, np.int64),
-        np.ones(MAX_LOOPS, np.int64),
-        np.ones((MAX_LOOPS + 1, 8)),
-        np.ones(MAX_LOOPS + 1),
-        np.zeros((3, MAX_LEVELS + 1), np.int64),
-        np.ones((3, MAX_LEVELS + 1)),
-        np.ones((2, 3, MAX_LEVELS + 1)),
-        np.ones((3, MAX_LEVELS + 1)),
-        np.ones((3, MAX_LEVELS + 1)),
-        np.zeros(MAX_LEVELS + 1, np.bool_),
-        np.zeros((3, MAX_LEVELS + 1, 2)),
-        np.zeros(MAX_MEMORIES),
-        np.zeros((6 * 3 * MAX_LEVELS, 8)),
-        np.zeros((6 * 3 * MAX_LEVELS, 6), np.int64),
-        np.zeros((3, MAX_LEVELS, 4)),
-        np.zeros(6 * 3 * MAX_LEVELS, np.int64),
-        np.zeros(N_RESULTS),
-    )
+def scratch() -> np.ndarray:
+    """Fresh working memory, an array of one record."""
+    fresh = np.zeros(1, SCRATCH)
+    for name in ("tile_2OEF", "fan_2OE", "units_OE", "inside_TF", "product_T", "elements_2OE"):
+        fresh[name] = 1
+    return fresh
 
 
 @njit(cache=True)
@@ -144,7 +131,7 @@ def _length(outputs, taps, step, spread, extent):
 
 
 @njit(cache=True)
-def _elements(layers, layer, o, time_F, space_F):
+def elements(layer, o, time_F, space_F):
     """Elements of an operand in the loops whose products are time * space."""
     if o == W:
         return (
@@ -157,14 +144,14 @@ def _elements(layers, layer, o, time_F, space_F):
     both = (time_F[B] * space_F[B]) * (time_F[G] * space_F[G])
     if o == O:
         return both * (time_F[K] * space_F[K]) * (time_F[OY] * space_F[OY]) * (time_F[OX] * space_F[OX])
-    step, spread, extent = layers.step_L2[layer], layers.spread_L2[layer], layers.extent_L2[layer]
+    step, spread, extent = layer.step_2, layer.spread_2, layer.extent_2
     rows = _length(time_F[OY] * space_F[OY], time_F[FY] * space_F[FY], step[0], spread[0], extent[0])
     columns = _length(time_F[OX] * space_F[OX], time_F[FX] * space_F[FX], step[1], spread[1], extent[1])
     return both * (time_F[C] * space_F[C]) * rows * columns
 
 
 @njit(cache=True)
-def spread(chips, a, layers, layer, asked_DF, s):
+def spread(chip, layer, asked_DF, s):
     """Fills `s` with what follows from the unrollings asked for alone; returns the sum of (unrolling - 1)."""
     for f in range(8):
         largest, product = 0, 1
@@ -173,12 +160,12 @@ def spread(chips, a, layers, layer, asked_DF, s):
             if asked_DF[d, f] > asked_DF[largest, f]:
                 largest = d
             s.real_DF[d, f] = asked_DF[d, f]
-        size = layers.dims_LF[layer, f]
+        size = layer.dims_F[f]
         s.steps_F[f] = -(-size // product)
         s.real_DF[largest, f] = size * asked_DF[largest, f] / (s.steps_F[f] * product)
     for o in range(3):
-        _spread_operand(chips, a, layers, layer, o, s)
-    s.outside_E[chips.levels_AO[a, O]] = False
+        _spread_operand(chip, layer, o, s)
+    s.outside_E[chip.levels_O[O]] = 0
     skew = 0
     for d in range(MAX_ARRAY):
         product = 1
@@ -189,18 +176,18 @@ def spread(chips, a, layers, layer, asked_DF, s):
 
 
 @njit(cache=True)
-def _spread_operand(chips, a, layers, layer, o, s):
-    levels = chips.levels_AO[a, o]
+def _spread_operand(chip, layer, o, s):
+    levels = chip.levels_O[o]
     below = (1.0, 1.0)
     taken = 0  # bit set of array dimensions that an inner memory serves
     ones = np.ones(8)
     for e in range(levels):
-        memory = chips.memory_AOE[a, o, e]
+        memory = chip.memory_OE[o, e]
         for f in range(8):
             for k in range(2):
                 s.tile_2OEF[k, o, e, f] = s.tile_2OEF[k, o, e - 1, f] if e else 1.0
         for d in range(MAX_ARRAY):
-            if chips.serves_AVD[a, memory, d] and not (taken >> d) & 1:
+            if chip.serves_VD[memory, d] and not (taken >> d) & 1:
                 taken |= 1 << d
                 for f in range(8):
                     s.tile_2OEF[0, o, e, f] *= s.real_DF[d, f]
@@ -215,8 +202,8 @@ def _spread_operand(chips, a, layers, layer, o, s):
         if o == O:
             s.outside_E[e] = reduces
         here = (
-            _elements(layers, layer, o, ones, s.tile_2OEF[0, o, e]),
-            _elements(layers, layer, o, ones, s.tile_2OEF[1, o, e]),
+            elements(layer, o, ones, s.tile_2OEF[0, o, e]),
+            elements(layer, o, ones, s.tile_2OEF[1, o, e]),
         )
         s.fan_2OE[0, o, e] = _round(here[0] / below[0])
         s.fan_2OE[1, o, e] = _round(here[1] / below[1])
@@ -244,7 +231,7 @@ def reduction_end(n_loops, s):
 
 @njit(cache=True)
 def _top(table_F, o, e, s):
-    """Product of the loops at the top of an operand's bracket `e` that `table_F` admits, down to the first it does not."""
+    """Product of the loops at the top of an operand's bracket `e`, down to the first that `table_F` does not admit."""
     product = 1.0
     for t in range(s.cuts_OE[o, e + 1] - 1, s.cuts_OE[o, e] - 1, -1):
         if s.size_T[t] > 1:
@@ -255,39 +242,40 @@ def _top(table_F, o, e, s):
 
 
 @njit(cache=True)
-def _links(chips, a, layers, layer, reduced, s):
+def _links(chip, layer, reduced, s):
     """Period, elements, bits of every link."""
     for o in range(3):
         bottom = 0
         while o != O and bottom < s.cuts_OE[o, 1] and (IRRELEVANT_OF[o, s.loop_T[bottom]] or s.size_T[bottom] == 1):
             bottom += 1
         s.period_OE[o, 0] = s.product_T[bottom]
-        for j in range(chips.levels_AO[a, o] + 1):
+        for j in range(chip.levels_O[o] + 1):
             cut = s.cuts_OE[o, j]
-            s.link_bits_OE[o, j] = layers.bits_LO[layer, o]
+            s.link_bits_OE[o, j] = layer.bits_O[o]
             if o == O:
                 s.back_E[j] = reduced > cut or s.outside_E[j]
                 if s.back_E[j]:
-                    s.link_bits_OE[o, j] = chips.partial_bits_A[a]
+                    s.link_bits_OE[o, j] = chip.partial_bits
             if j:
                 s.period_OE[o, j] = s.product_T[cut]
                 inside = s.inside_TF[cut]
-                s.elements_2OE[0, o, j] = _round(_elements(layers, layer, o, inside, s.tile_2OEF[0, o, j - 1]))
-                s.elements_2OE[1, o, j] = _elements(layers, layer, o, inside, s.tile_2OEF[1, o, j - 1])
+                s.elements_2OE[0, o, j] = _round(elements(layer, o, inside, s.tile_2OEF[0, o, j - 1]))
+                s.elements_2OE[1, o, j] = elements(layer, o, inside, s.tile_2OEF[1, o, j - 1])
 
 
 @njit(cache=True)
-def _windows(chips, a, s):
+def _windows(chip, s):
     """Cycles in which a link may be used without stopping the array: all of a period behind a double buffer."""
-    s.occupied_V[:] = 0
+    for v in range(chip.n_memories):
+        s.occupied_V[v] = 0
     for o in range(3):
-        for e in range(chips.levels_AO[a, o]):
-            s.occupied_V[chips.memory_AOE[a, o, e]] += _occupancy(chips, a, o, e, s)
+        for e in range(chip.levels_O[o]):
+            s.occupied_V[chip.memory_OE[o, e]] += _occupancy(chip, o, e, s)
     for o in (O, W, I):
         s.window_OE[o, 0] = s.period_OE[o, 0]
-        for e in range(chips.levels_AO[a, o]):
-            v = chips.memory_AOE[a, o, e]
-            own = _occupancy(chips, a, o, e, s)
+        for e in range(chip.levels_O[o]):
+            v = chip.memory_OE[o, e]
+            own = _occupancy(chip, o, e, s)
             doubled = s.occupied_V[v] <= 0.5
             if not doubled and own <= 1 - s.occupied_V[v]:
                 doubled = True
@@ -297,24 +285,24 @@ def _windows(chips, a, s):
 
 
 @njit(cache=True)
-def _occupancy(chips, a, o, e, s):
+def _occupancy(chip, o, e, s):
     """Share of a memory that the part of a tile takes which changes at once."""
     part = s.elements_2OE[0, o, e + 1] * s.link_bits_OE[o, e + 1] / _top(RELEVANT_OF[o], o, e, s)
-    return np.floor(part + _EPS) / chips.bits_AV[a, chips.memory_AOE[a, o, e]]
+    return np.floor(part + _EPS) / chip.bits_V[chip.memory_OE[o, e]]
 
 
 @njit(cache=True)
-def _words(chips, a, total, s):
+def _words(chip, total, s):
     """Fills in the accesses, in words of the maximum width; returns their energy in J."""
     energy = 0.0
     for o in range(3):
-        levels = chips.levels_AO[a, o]
+        levels = chip.levels_O[o]
         for e in range(levels):
-            v = chips.memory_AOE[a, o, e]
-            lower = _words_of(chips, a, o, v, e, s.elements_2OE[0, o, e] * s.fan_2OE[0, o, e], total, e, s)
+            v = chip.memory_OE[o, e]
+            lower = _words_of(chip, o, v, e, s.elements_2OE[0, o, e] * s.fan_2OE[0, o, e], total, e, s)
             higher = 0.0
             if e + 1 < levels:
-                higher = _words_of(chips, a, o, v, e + 1, s.elements_2OE[0, o, e + 1], total, e, s)
+                higher = _words_of(chip, o, v, e + 1, s.elements_2OE[0, o, e + 1], total, e, s)
             words = s.words_OE4[o, e]
             if o == O:
                 words[WR_LOW] = lower
@@ -324,51 +312,51 @@ def _words(chips, a, total, s):
             else:
                 words[RD_LOW], words[WR_HIGH] = lower, higher
                 words[WR_LOW] = words[RD_HIGH] = 0.0
-            energy += (words[RD_HIGH] + words[RD_LOW]) * chips.read_AV[a, v]
-            energy += (words[WR_HIGH] + words[WR_LOW]) * chips.write_AV[a, v]
+            energy += (words[RD_HIGH] + words[RD_LOW]) * chip.read_V[v]
+            energy += (words[WR_HIGH] + words[WR_LOW]) * chip.write_V[v]
     return energy
 
 
 @njit(cache=True)
-def _words_of(chips, a, o, v, link, elements, total, e, s):
-    pieces = np.ceil(elements * s.link_bits_OE[o, link] / chips.narrow_AV[a, v])
+def _words_of(chip, o, v, link, elements, total, e, s):
+    pieces = np.ceil(elements * s.link_bits_OE[o, link] / chip.narrow_V[v])
     periods = total / s.period_OE[o, link]
-    share = chips.narrow_AV[a, v] / chips.wide_AV[a, v]
+    share = chip.narrow_V[v] / chip.wide_V[v]
     return np.floor(pieces * share * periods * s.units_OE[o, e] + _EPS)
 
 
 @njit(cache=True)
-def _transfers(chips, a, total, s):
+def _transfers(chip, total, s):
     """Lists what goes over every port, memory by memory; returns how many there are."""
     n = 0
-    for v in range(chips.memories_A[a]):
+    for v in range(chip.n_memories):
         for o in (I, W, O):
-            e = chips.level_AVO[a, v, o]
+            e = chip.level_VO[v, o]
             if e < 0:
                 continue
             lower = s.elements_2OE[1, o, e] * s.fan_2OE[1, o, e]
             if o != O:
-                n = _transfer(chips, a, v, o, e, RD_LOW, lower, True, total, n, s)
+                n = _transfer(chip, v, o, e, RD_LOW, lower, True, total, n, s)
             else:
-                n = _transfer(chips, a, v, o, e, WR_LOW, lower, True, total, n, s)
+                n = _transfer(chip, v, o, e, WR_LOW, lower, True, total, n, s)
                 if s.back_E[e]:
-                    n = _transfer(chips, a, v, o, e, RD_LOW, lower, False, total, n, s)
-            if e + 1 < chips.levels_AO[a, o]:
+                    n = _transfer(chip, v, o, e, RD_LOW, lower, False, total, n, s)
+            if e + 1 < chip.levels_O[o]:
                 higher = s.elements_2OE[1, o, e + 1]
                 if o != O:
-                    n = _transfer(chips, a, v, o, e + 1, WR_HIGH, higher, True, total, n, s)
+                    n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, True, total, n, s)
                 else:
-                    n = _transfer(chips, a, v, o, e + 1, RD_HIGH, higher, True, total, n, s)
+                    n = _transfer(chip, v, o, e + 1, RD_HIGH, higher, True, total, n, s)
                     if s.back_E[e + 1]:
-                        n = _transfer(chips, a, v, o, e + 1, WR_HIGH, higher, False, total, n, s)
+                        n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, False, total, n, s)
     return n
 
 
 @njit(cache=True)
-def _transfer(chips, a, v, o, link, direction, elements, loads, total, n, s):
+def _transfer(chip, v, o, link, direction, elements, loads, total, n, s):
     """Adds one transfer; `loads`: it is on the way of data in (W, I) or out (O)."""
-    wide, bits, period = chips.wide_AV[a, v], s.link_bits_OE[o, link], s.period_OE[o, link]
-    row, where = s.transfer_X[n], s.where_X[n]
+    wide, bits, period = chip.wide_V[v], s.link_bits_OE[o, link], s.period_OE[o, link]
+    row, where = s.transfer_X8[n], s.where_X6[n]
     row[0] = np.ceil(elements * bits / wide)
     row[1] = s.window_OE[o, link]
     row[2] = period
@@ -376,7 +364,7 @@ def _transfer(chips, a, v, o, link, direction, elements, loads, total, n, s):
     row[4] = np.floor(elements * bits / period + _EPS)
     row[5] = np.ceil(s.elements_2OE[1, o, 1] * s.link_bits_OE[o, 1] / wide)
     reads = direction in (RD_HIGH, RD_LOW)
-    ports = chips.ports_AV[a, v]
+    ports = chip.ports_V[v]
     where[0] = v
     where[1] = direction if ports == 4 else (0 if reads or ports == 1 else 1)
     where[2], where[3], where[5] = o, link, loads
@@ -393,7 +381,7 @@ def _uncovered(k, x, s):
     """
     free = 0.0
     while k >= 0:
-        row = s.transfer_X[s.order_X[k]]
+        row = s.transfer_X8[s.order_X[k]]
         free += np.floor(x / row[2]) * row[6]
         x = x % row[2]
         if x <= row[1]:
@@ -407,19 +395,19 @@ def _uncovered(k, x, s):
 def _covered(n, total, s):
     """Cycles in which at least one of the port's n windows is open."""
     for i in range(n):
-        if s.transfer_X[s.order_X[i], 1] >= s.transfer_X[s.order_X[i], 2]:
+        if s.transfer_X8[s.order_X[i], 1] >= s.transfer_X8[s.order_X[i], 2]:
             return total
     for i in range(1, n):  # insertion sort by period
         k, j = s.order_X[i], i
-        while j and s.transfer_X[s.order_X[j - 1], 2] > s.transfer_X[k, 2]:
+        while j and s.transfer_X8[s.order_X[j - 1], 2] > s.transfer_X8[k, 2]:
             s.order_X[j] = s.order_X[j - 1]
             j -= 1
         s.order_X[j] = k
     for i in range(n):
-        row = s.transfer_X[s.order_X[i]]
+        row = s.transfer_X8[s.order_X[i]]
         row[7] = _uncovered(i - 1, row[1], s)
         row[6] = _uncovered(i - 1, row[2], s) - row[7]
-    longest = s.transfer_X[s.order_X[n - 1]]
+    longest = s.transfer_X8[s.order_X[n - 1]]
     return (longest[2] - longest[6]) * (total / longest[2])
 
 
@@ -428,7 +416,7 @@ def _port_stall(n, total, s):
     """Stall of a port with the n transfers in `order_X`."""
     late = early = busy = 0.0
     for i in range(n):
-        row = s.transfer_X[s.order_X[i]]
+        row = s.transfer_X8[s.order_X[i]]
         stall = (row[0] - row[1]) * (row[3] - 1)
         late += max(0.0, stall)
         early += min(0.0, stall)
@@ -443,7 +431,7 @@ def _gather(port, v, n, loading, s):
     """Lists the transfers of one port in `order_X`; returns how many there are."""
     m = 0
     for x in range(n):
-        where = s.where_X[x]
+        where = s.where_X6[x]
         if where[0] == v and where[1] == port and (not loading or where[5]):
             s.order_X[m] = x
             m += 1
@@ -455,7 +443,7 @@ def _first_and_last(n, wide, cycles, s):
     """Cycles of the first or last transfer of each of the n loads of one port: what the array's work cannot hide."""
     rate = 0.0
     for i in range(n):
-        row = s.transfer_X[s.order_X[i]]
+        row = s.transfer_X8[s.order_X[i]]
         if row[3] > 1:
             rate += row[4]
     free = max(0.0, (wide - rate) / wide * cycles)
@@ -463,11 +451,11 @@ def _first_and_last(n, wide, cycles, s):
         best, largest = -1, -1.0
         for i in range(n):
             x = s.order_X[i]
-            if x >= 0 and s.transfer_X[x, 0] > largest:
-                best, largest = i, s.transfer_X[x, 0]
+            if x >= 0 and s.transfer_X8[x, 0] > largest:
+                best, largest = i, s.transfer_X8[x, 0]
         x = s.order_X[best]
         s.order_X[best] = -1
-        row, where = s.transfer_X[x], s.where_X[x]
+        row, where = s.transfer_X8[x], s.where_X6[x]
         hidden = 0.0
         if row[3] == 1:
             hidden = min(max(0.0, row[0] - row[5]), free)
@@ -476,57 +464,60 @@ def _first_and_last(n, wide, cycles, s):
 
 
 @njit(cache=True)
-def evaluate(chips, a, layers, layer, n_loops, skew, s):
+def evaluate(chip, layer, n_loops, skew, s):
     """Costs one mapping, whose spread, sweep and cuts stand in `s`, into ``s.result`` and ``s.words_OE4``."""
     total = s.product_T[n_loops]
-    _links(chips, a, layers, layer, reduction_end(n_loops, s), s)
-    _windows(chips, a, s)
-    energy = _words(chips, a, total, s)
-    n = _transfers(chips, a, total, s)
+    _links(chip, layer, reduction_end(n_loops, s), s)
+    _windows(chip, s)
+    energy = _words(chip, total, s)
+    n = _transfers(chip, total, s)
     stall, worst = 0.0, -1
-    for v in range(chips.memories_A[a]):
-        for port in range(chips.ports_AV[a, v]):
+    for v in range(chip.n_memories):
+        for port in range(chip.ports_V[v]):
             m = _gather(port, v, n, False, s)
             if m:
                 late = _port_stall(m, total, s)
                 if late > stall:
                     stall, worst = late, v
-    for v in range(chips.memories_A[a]):
-        for port in range(chips.ports_AV[a, v]):
+    for v in range(chip.n_memories):
+        for port in range(chip.ports_V[v]):
             m = _gather(port, v, n, True, s)
-            _first_and_last(m, chips.wide_AV[a, v], total + stall, s)
+            _first_and_last(m, chip.wide_V[v], total + stall, s)
     in_out = np.zeros(3)
     for o in range(3):
-        for j in range(1, chips.levels_AO[a, o]):
+        for j in range(1, chip.levels_O[o]):
             in_out[o] += max(s.ends_OE2[o, j, 0], s.ends_OE2[o, j, 1])
     macs = 1.0
     for f in range(8):
-        macs *= layers.dims_LF[layer, f]
-    width = layers.bits_LO[layer, W] * layers.bits_LO[layer, I] / chips.multiplier_bits_A[a] ** 2
-    mac_energy = macs * layers.active_L[layer] * (chips.multiply_j_A[a] * width + chips.add_j_A[a])
+        macs *= layer.dims_F[f]
+    width = layer.bits_O[W] * layer.bits_O[I] / chip.multiplier_bits**2
+    mac_energy = macs * layer.active * (chip.multiply_j * width + chip.add_j)
     result = s.result
     result[TOTAL], result[STALL], result[WORST] = total, stall, worst
     result[ONLOAD], result[OFFLOAD] = max(in_out[W], in_out[I]), in_out[O]
-    result[DRAIN] = skew if chips.systolic_A[a] else 0
+    result[DRAIN] = skew if chip.systolic else 0
     result[ENERGY], result[MAC_ENERGY] = energy + mac_energy, mac_energy
 
 
 @njit(cache=True, nogil=True)
-def evaluate_batch(chips, layers, which_M2, asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE, results_MR, words_MOE4):
-    """Costs mapping m of layer which[m, 1] on accelerator which[m, 0], for all m."""
-    s = scratch()
+def evaluate_batch(
+    chips_A, layers_L, which_M2, asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE, memory, results_MR, words_MOE4
+):
+    """Costs mapping m of layer which[m, 1] on accelerator which[m, 0], for all m; `memory` is from `scratch`."""
+    s = memory[0]
     for m in range(len(which_M2)):
-        a, layer, n_loops = which_M2[m, 0], which_M2[m, 1], n_loops_M[m]
-        skew = spread(chips, a, layers, layer, asked_MDF[m], s)
+        chip, layer, n_loops = chips_A[which_M2[m, 0]], layers_L[which_M2[m, 1]], n_loops_M[m]
+        skew = spread(chip, layer, asked_MDF[m], s)
         for t in range(n_loops):
             s.loop_T[t], s.size_T[t] = loops_MT[m, t], sizes_MT[m, t]
         sweep(n_loops, s)
         for o in range(3):
             for e in range(MAX_LEVELS + 1):
                 s.cuts_OE[o, e] = cuts_MOE[m, o, e]
-        evaluate(chips, a, layers, layer, n_loops, skew, s)
-        results_MR[m] = s.result
-        words_MOE4[m] = 0
+        evaluate(chip, layer, n_loops, skew, s)
+        for r in range(N_RESULTS):
+            results_MR[m, r] = s.result[r]
         for o in range(3):
-            for e in range(chips.levels_AO[a, o]):
-                words_MOE4[m, o, e] = s.words_OE4[o, e]
+            for e in range(chip.levels_O[o]):
+                for direction in range(4):
+                    words_MOE4[m, o, e, direction] = s.words_OE4[o, e, direction]

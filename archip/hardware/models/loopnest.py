@@ -75,14 +75,14 @@ class Loopnest:
     def costs(
         self,
         accelerators: Sequence[Accelerator],
-        layers: kernels.Layers,
+        layers_L: np.ndarray,
         which_M2: np.ndarray,
         mappings: Sequence[Mapping],
     ) -> MappingCosts:
         """Costs of given mappings.
 
         Args:
-            layers: from `pack_layers`.
+            layers_L: records from `pack_layers`.
             which_M2: (accelerator, layer) of each mapping.
 
         Raises:
@@ -95,7 +95,7 @@ class Loopnest:
         cuts_MOE = np.zeros((n, 3, kernels.MAX_LEVELS + 1), dtype=np.int64)
         for m, mapping in enumerate(mappings):
             a, layer = which_M2[m]
-            _check(mapping, accelerators[a], layers.dims_LF[layer], f"mapping {m}")
+            _check(mapping, accelerators[a], layers_L["dims_F"][layer], f"mapping {m}")
             for d, unrolled in enumerate(mapping.spatial):
                 for loop, times in unrolled:
                     asked_MDF[m, d, LOOPS.index(loop)] = times
@@ -107,62 +107,38 @@ class Loopnest:
         results_MR = np.zeros((n, kernels.N_RESULTS))
         words_MOE4 = np.zeros((n, 3, kernels.MAX_LEVELS, 4))
         which_M2 = np.asarray(which_M2, dtype=np.int64)
-        kernels.evaluate_batch(
-            pack_chips(accelerators),
-            layers,
-            which_M2,
-            asked_MDF,
-            loops_MT,
-            sizes_MT,
-            n_loops_M,
-            cuts_MOE,
-            results_MR,
-            words_MOE4,
-        )
-        return MappingCosts(*results_MR.T, words_MOE4)
+        arrays = (asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE, kernels.scratch(), results_MR, words_MOE4)
+        kernels.evaluate_batch(pack_chips(accelerators), layers_L, which_M2, *arrays)
+        return MappingCosts(*results_MR.T, words_MOE4=words_MOE4)
 
 
-def pack_chips(accelerators: Sequence[Accelerator]) -> kernels.Chips:
-    """Accelerators as arrays."""
-    n, n_v, n_d, n_e = len(accelerators), kernels.MAX_MEMORIES, kernels.MAX_ARRAY, kernels.MAX_LEVELS
-    chips = kernels.Chips(
-        array_AD=np.ones((n, n_d), dtype=np.int64),
-        bits_AV=np.ones((n, n_v)),
-        narrow_AV=np.ones((n, n_v)),
-        wide_AV=np.ones((n, n_v)),
-        read_AV=np.zeros((n, n_v)),
-        write_AV=np.zeros((n, n_v)),
-        ports_AV=np.ones((n, n_v), dtype=np.int64),
-        serves_AVD=np.ones((n, n_v, n_d), dtype=np.bool_),
-        memories_A=np.array([len(a.memories) for a in accelerators], dtype=np.int64),
-        levels_AO=np.zeros((n, 3), dtype=np.int64),
-        memory_AOE=np.full((n, 3, n_e), -1, dtype=np.int64),
-        level_AVO=np.full((n, n_v, 3), -1, dtype=np.int64),
-        partial_bits_A=np.array([a.partial_bits for a in accelerators], dtype=np.int64),
-        multiply_j_A=np.array([a.multiply_j for a in accelerators]),
-        add_j_A=np.array([a.add_j for a in accelerators]),
-        multiplier_bits_A=np.array([a.multiplier_bits for a in accelerators], dtype=np.int64),
-        systolic_A=np.array([a.systolic for a in accelerators], dtype=np.bool_),
-    )
-    for a, accelerator in enumerate(accelerators):
-        _pack_chip(accelerator, a, chips)
-    return chips
+def pack_chips(accelerators: Sequence[Accelerator]) -> np.ndarray:
+    """Accelerators as records."""
+    chips_A = np.zeros(len(accelerators), kernels.CHIP)
+    for accelerator, chip in zip(accelerators, chips_A, strict=True):
+        _pack_chip(accelerator, chip)
+    return chips_A
 
 
-def _pack_chip(accelerator: Accelerator, a: int, chips: kernels.Chips) -> None:
-    chips.array_AD[a, : len(accelerator.array)] = list(accelerator.array.values())
+def _pack_chip(accelerator: Accelerator, chip: np.void) -> None:
+    chip["array_D"][:] = 1
+    chip["array_D"][: len(accelerator.array)] = list(accelerator.array.values())
+    chip["serves_VD"][:] = 1
     for v, memory in enumerate(accelerator.memories):
-        chips.bits_AV[a, v] = memory.bits
-        chips.narrow_AV[a, v], chips.wide_AV[a, v] = memory.width_bits
-        chips.read_AV[a, v], chips.write_AV[a, v] = memory.read_j, memory.write_j
-        chips.ports_AV[a, v] = memory.n_ports
+        chip["bits_V"][v], chip["ports_V"][v] = memory.bits, memory.n_ports
+        chip["narrow_V"][v], chip["wide_V"][v] = memory.width_bits
+        chip["read_V"][v], chip["write_V"][v] = memory.read_j, memory.write_j
         if v + 1 < len(accelerator.memories):  # the last one serves everything
-            chips.serves_AVD[a, v, : len(accelerator.array)] = [d in memory.serves for d in accelerator.array]
+            chip["serves_VD"][v, : len(accelerator.array)] = [d in memory.serves for d in accelerator.array]
+    chip["level_VO"][:] = chip["memory_OE"][:] = -1
     for o, operand in enumerate(OPERANDS):
         levels = accelerator.levels(operand)
-        chips.levels_AO[a, o] = len(levels)
-        chips.memory_AOE[a, o, : len(levels)] = levels
-        chips.level_AVO[a, levels, o] = range(len(levels))
+        chip["levels_O"][o] = len(levels)
+        chip["memory_OE"][o, : len(levels)] = levels
+        chip["level_VO"][levels, o] = range(len(levels))
+    chip["n_memories"] = len(accelerator.memories)
+    for name in ("partial_bits", "multiply_j", "add_j", "multiplier_bits", "systolic"):
+        chip[name] = getattr(accelerator, name)
 
 
 def pack_layers(
@@ -172,22 +148,18 @@ def pack_layers(
     dilation_L2: np.ndarray,
     bits_LO: np.ndarray,
     density_LO: np.ndarray | None = None,
-) -> kernels.Layers:
-    """Layers as arrays; columns of `dims_LF` are B G K C OY OX FY FX, of the others (y, x) or (W, I, O)."""
-    dims_LF = np.asarray(dims_LF, dtype=np.int64)
+) -> np.ndarray:
+    """Layers as records; columns of `dims_LF` are B G K C OY OX FY FX, of the others (y, x) or (W, I, O)."""
+    layers_L = np.zeros(len(dims_LF), kernels.LAYER)
+    dims_LF, stride_L2, dilation_L2 = (np.asarray(x, dtype=np.int64) for x in (dims_LF, stride_L2, dilation_L2))
     outputs_L2, taps_L2 = dims_LF[:, 4:6], dims_LF[:, 6:8]
-    stride_L2, dilation_L2 = np.asarray(stride_L2, dtype=np.int64), np.asarray(dilation_L2, dtype=np.int64)
     common_L2 = np.gcd(stride_L2, dilation_L2)
     extent_L2 = (outputs_L2 - 1) * stride_L2 + (taps_L2 - 1) * dilation_L2 + 1 - 2 * np.asarray(padding_L2)
-    active_L = np.ones(len(dims_LF)) if density_LO is None else density_LO[:, 0] * density_LO[:, 1]
-    return kernels.Layers(
-        dims_LF=dims_LF,
-        step_L2=stride_L2 // common_L2,
-        spread_L2=dilation_L2 // common_L2,
-        extent_L2=np.maximum(extent_L2, 1).astype(np.int64),
-        bits_LO=np.asarray(bits_LO, dtype=np.int64),
-        active_L=np.asarray(active_L, dtype=np.float64),
-    )
+    layers_L["dims_F"], layers_L["bits_O"] = dims_LF, bits_LO
+    layers_L["step_2"], layers_L["spread_2"] = stride_L2 // common_L2, dilation_L2 // common_L2
+    layers_L["extent_2"] = np.maximum(extent_L2, 1)
+    layers_L["active"] = 1.0 if density_LO is None else density_LO[:, 0] * density_LO[:, 1]
+    return layers_L
 
 
 def _check(mapping: Mapping, accelerator: Accelerator, dims_F: np.ndarray, where: str) -> None:

@@ -1,0 +1,149 @@
+"""What the spatial templates share: their knobs, the rules that size a core, and its area.
+
+A core has an array of 8-bit multipliers with 32-bit accumulation, register files beside them, on-chip buffers, and a
+share of the off-chip bandwidth. PEs are laid out as nearly square as their number divides.
+
+Area = PEs · MAC + bytes of registers · register area per byte + bytes of SRAM · SRAM area per byte + wires, where the
+wires are one bus for each shared memory, as wide as its ports, along the width and the height of the array:
+bits · pitch · 2 · sqrt(area of PEs and registers). Control, clock tree and pads are not counted.
+Sources of the constants: ``hardware/technology``; the bus is geometry, not a published figure.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import ceil, isqrt
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from archip.core.errors import UserError
+from archip.hardware.accelerator import Accelerator, Dataflow, Memory
+from archip.hardware.technology.nm45 import NM45
+from archip.hardware.technology.nm65 import NM65
+
+__all__ = ["Part", "Spatial", "grid"]
+
+_NODES = {"nm65": NM65, "nm45": NM45}
+_KIB = 1024
+PARTIAL_BITS = 32
+PARTIAL_BYTES = PARTIAL_BITS // 8
+
+
+class Part(NamedTuple):
+    """A memory with what it takes: bytes of all its instances, in registers or in SRAM."""
+
+    memory: Memory
+    register_bytes: float = 0
+    sram_bytes: float = 0
+
+
+@dataclass(frozen=True)
+class Spatial(ABC):
+    """Knobs of a core.
+
+    Attributes:
+        pes: processing elements, one 8-bit multiplier each.
+        bandwidth: bytes/s to the off-chip memory.
+        node: technology table.
+    """
+
+    pes: Annotated[int, Field(ge=1)]
+    bandwidth: Annotated[float, Field(gt=0)]
+    clock_hz: Annotated[float, Field(gt=0)] = 1e9
+    node: Literal["nm65", "nm45"] = "nm65"
+
+    def __post_init__(self) -> None:
+        for name in ("pes", "bandwidth", "clock_hz"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} is {getattr(self, name)}", name, "a positive number")
+
+    @property
+    @abstractmethod
+    def array(self) -> dict[str, int]:
+        """Sizes of the array dimensions."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> list[Part]:
+        """On-chip memories, inside out."""
+
+    @property
+    @abstractmethod
+    def dataflow(self) -> Dataflow:
+        """How layers are mapped."""
+
+    # What follows is final.
+
+    def accelerator(self) -> Accelerator:
+        """The accelerator with these knobs."""
+        technology = _NODES[self.node]
+        return Accelerator(
+            name=f"{type(self).__name__.lower()}-{self.pes}",
+            array=self.array,
+            memories=(*(part.memory for part in self.parts), self._off_chip()),
+            multiply_j=technology.multiply_j,
+            add_j=technology.accumulate_j,
+            multiplier_bits=8,
+            partial_bits=PARTIAL_BITS,
+            clock_hz=self.clock_hz,
+            area_parts=self._area_mm2(),
+            dataflow=self.dataflow,
+        )
+
+    def register(
+        self,
+        name: str,
+        operands: str,
+        n_bytes: int,
+        width: tuple[int, int],
+        serves: tuple[str, ...] = (),
+        n_files: int = 1,
+    ) -> Part:
+        """A register file of `n_bytes` for each position that it does not serve; `n_files` of them work as one."""
+        read_j, write_j = _NODES[self.node].register_j(n_bytes)
+        scale = width[1] / 16
+        instances = n_files
+        for dimension, size in self.array.items():
+            instances *= 1 if dimension in serves else size
+        memory = Memory(name, operands, 8 * n_bytes * n_files, read_j * scale, write_j * scale, width, serves=serves)
+        return Part(memory, register_bytes=instances * n_bytes)
+
+    def sram(self, name: str, operands: str, n_bytes: int, bits_per_cycle: int) -> Part:
+        """A buffer that serves the whole array, `bits_per_cycle` wide, rounded up to banks of 64 bits."""
+        width = 64 * ceil(bits_per_cycle / 64)
+        read_j, write_j = _NODES[self.node].sram_j(n_bytes)
+        energies = read_j * width / 64, write_j * width / 64
+        return Part(
+            Memory(name, operands, 8 * n_bytes, *energies, (64, width), serves=tuple(self.array)), sram_bytes=n_bytes
+        )
+
+    def buffer_bytes(self, per_pe: int, least_kib: int) -> int:
+        """Capacity of a buffer that grows with the array from a least size on."""
+        return max(least_kib * _KIB, per_pe * self.pes)
+
+    def _off_chip(self) -> Memory:
+        width = 8 * self.bandwidth / self.clock_hz
+        access_j = _NODES[self.node].dram_j_per_bit * width
+        return Memory("dram", "WIO", 2.0**50, access_j, access_j, (min(64.0, width), width), "RW", tuple(self.array))
+
+    def _area_mm2(self) -> dict[str, float]:
+        technology = _NODES[self.node]
+        registers = sum(part.register_bytes for part in self.parts) * technology.register_um2_per_byte
+        array = self.pes * technology.mac_um2 + registers
+        shared = [part.memory for part in self.parts if part.sram_bytes] + [self._off_chip()]
+        wires = sum(memory.width_bits[1] for memory in shared) * technology.wire_pitch_um * 2 * array**0.5
+        um2 = {
+            "multipliers": self.pes * technology.mac_um2,
+            "registers": registers,
+            "buffers": sum(part.sram_bytes for part in self.parts) * technology.sram_um2_per_byte,
+            "wires": wires,
+        }
+        return {name: value * 1e-6 for name, value in um2.items()}
+
+
+def grid(n: int) -> tuple[int, int]:
+    """(smaller, larger) side of the rectangle of n places that is nearest to a square."""
+    small = next(side for side in range(isqrt(n), 0, -1) if n % side == 0)
+    return small, n // small
