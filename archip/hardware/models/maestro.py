@@ -163,7 +163,7 @@ def costs(
 def _evaluate(table: LayerTable, config: Table, programs: _Programs, corrected: bool) -> Table:
     """Costs of every layer; `config` has one row or as many as there are layers."""
     n = len(table)
-    rows = {key: np.ascontiguousarray(np.broadcast_to(value, n)) for key, value in config.items()}
+    rows = {key: np.broadcast_to(value, n).copy() for key, value in config.items()}
     counters, means = np.empty((len(kernels.COUNTERS), n), np.int64), np.empty((len(kernels.MEANS), n))
     mapped = np.empty(n, np.bool_)
     kernels.evaluate_rows(

@@ -89,8 +89,9 @@ def costs(
     """
     table = layers if isinstance(layers, LayerTable) else LayerTable.of(layers)
     flows = np.atleast_1d(np.asarray(dataflow, dtype=np.str_))
-    if not np.isin(flows, ("ws", "os", "is")).all():
-        raise UserError(f"{flows[~np.isin(flows, ('ws', 'os', 'is'))][0]!r} is not known", "dataflow", "ws, os or is")
+    unknown = set(flows.tolist()) - {"ws", "os", "is"}
+    if unknown:
+        raise UserError(f"{min(unknown)!r} is not known", "dataflow", "ws, os or is")
     array = [np.atleast_1d(np.asarray(size, dtype=np.int64)) for size in (rows, cols, *sram_bytes)]
     if min(int(a.min()) for a in array) < 1:
         raise UserError("a size is not positive", "rows, cols, sram_bytes", "at least 1")
@@ -141,7 +142,7 @@ class _Folds:
         result |= self._sram(row_folds, col_folds)
         result |= self._dram(row_folds, col_folds, sram_bytes)
         for name, way in (("ifmap", "reads"), ("filter", "reads"), ("ofmap", "writes")):
-            result[f"avg_{name}_sram_bw"] = result[f"{name}_sram_{way}"] / result["total_cycles"]
+            result[f"avg_{name}_sram_bw"] = result[f"{name}_sram_{way}"] / np.maximum(result["total_cycles"], 1)
         return result
 
     def _cycles(self, n_folds: Ints) -> Table:
@@ -157,7 +158,7 @@ class _Folds:
         demand = fold if self.corrected else np.where(self.os, fold, fold + self.C - 1)
         return {
             "total_cycles": total,
-            "overall_util_pct": 100 * macs / (total * n_pes),
+            "overall_util_pct": 100 * macs / (np.maximum(total, 1) * n_pes),
             "mapping_eff_pct": 100 * self.over_rows * self.over_cols / (n_folds * n_pes),
             "compute_util_pct": 100 * macs / (n_folds * n_pes * demand),
         }
