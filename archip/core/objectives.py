@@ -32,15 +32,17 @@ class Objective:
 
 @dataclass(frozen=True)
 class Limit:
-    """A bound that the result must keep: an upper one for costs, a lower one for qualities."""
+    """A positive bound that the result must keep: an upper one for costs, a lower one for qualities."""
 
     metric: str
     bound: float
 
     def violation(self, value: float) -> float:
         """Relative overshoot: 0 where the limit holds, 0.1 where it is missed by a tenth of the bound."""
+        if value != value:  # a NaN keeps no limit
+            return float("inf")
         over = (self.bound - value) if metric(self.metric).goal > 0 else (value - self.bound)
-        return max(0.0, over / max(abs(self.bound), 1e-300))
+        return max(0.0, over / self.bound)
 
     def __str__(self) -> str:
         sign = ">=" if metric(self.metric).goal > 0 else "<="

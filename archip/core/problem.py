@@ -102,12 +102,14 @@ class _File(_Strict):
     )
     limits: dict[str, Any] = Field(default_factory=dict, description="metric: bound with unit, e.g. latency: 5 ms")
     objectives: list[str] | None = Field(None, description="metrics to optimise, the most important first")
-    strategy: Any = Field(default="nsga2")
-    evaluator: Any = Field(default="supernet")
+    strategy: Any = Field(default="nsga2", validate_default=True, description="how candidates are proposed")
+    evaluator: Any = Field(
+        default="supernet", validate_default=True, description="how accuracy is judged in the search"
+    )
     budget: Budget = Budget()  # pyright: ignore[reportCallIssue]
     finish: Finish = Finish()  # pyright: ignore[reportCallIssue]
     baselines: list[Any] = Field(
-        default_factory=lambda: ["random_search"], description="strategies compared at equal budget"
+        default=["random_search"], validate_default=True, description="strategies compared at equal budget"
     )
     seed: int = Field(0, ge=0)
 
@@ -327,25 +329,27 @@ def _objectives(names: list[str] | None, limits: tuple[Limit, ...], has_target: 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of problem files with the methods that are installed, for editors that complete YAML."""
     schema = _File.model_json_schema()
-    plugs = {"strategy": "strategies", "evaluator": "evaluators"}
-    for key, kind in plugs.items():
-        schema["properties"][key] |= _plug_schema(kind)
-    schema["properties"]["baselines"]["items"] = _plug_schema("strategies")
-    task = schema["$defs"]["TaskSpec"]["properties"]
-    task["data"] |= _plug_schema("data")
-    task["net"] |= _plug_schema("spaces", lambda cls: hasattr(cls, "task"))
-    chip = TypeAdapter(registry.find("spaces", "chip")).json_schema()
-    schema["properties"]["target"] = {"anyOf": [{"type": "null"}, _one_key("chip", chip)]}
+    shared = schema["$defs"]
+    for key, kind in {"strategy": "strategies", "evaluator": "evaluators"}.items():
+        schema["properties"][key] |= _plug_schema(shared, kind)
+    schema["properties"]["baselines"]["items"] = _plug_schema(shared, "strategies")
+    task = shared["TaskSpec"]["properties"]
+    task["data"] |= _plug_schema(shared, "data")
+    task["net"] |= _plug_schema(shared, "spaces", lambda cls: hasattr(cls, "task"))
+    chip = _one_key(shared, "chip", registry.find("spaces", "chip"))
+    schema["properties"]["target"] = {"anyOf": [{"type": "null"}, chip]}
     return schema
 
 
-def _plug_schema(kind: str, wanted: Any = lambda cls: True) -> dict[str, Any]:
+def _plug_schema(shared: dict[str, Any], kind: str, wanted: Any = lambda cls: True) -> dict[str, Any]:
     classes = {name: registry.find(kind, name) for name in registry.names(kind)}
     classes = {name: cls for name, cls in classes.items() if wanted(cls)}
-    options = [_one_key(name, TypeAdapter(cls).json_schema()) for name, cls in classes.items()]
-    return {"anyOf": [{"enum": sorted(classes)}, *options]}
+    return {"anyOf": [{"enum": sorted(classes)}, *(_one_key(shared, name, cls) for name, cls in classes.items())]}
 
 
-def _one_key(name: str, options: dict[str, Any]) -> dict[str, Any]:
+def _one_key(shared: dict[str, Any], name: str, cls: type) -> dict[str, Any]:
+    """Schema of ``{name: options}``; definitions that the options refer to are moved into `shared`."""
+    options = TypeAdapter(cls).json_schema()
+    shared |= options.pop("$defs", {})
     body = {"type": "object", "properties": {name: options}, "required": [name], "additionalProperties": False}
     return body | {"description": options.get("description", "").partition("\n")[0]}

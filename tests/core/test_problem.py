@@ -46,10 +46,10 @@ def test_limits_are_read_with_their_units(toy_problem):
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("targt", {}, ["targt", "target"]),
+        ("targett", {}, ["targett", "target"]),
         ("tasks.shapes.nett", "resnet9", ["tasks.shapes.nett", "did you mean 'net'"]),
         ("tasks.shapes.net", "resnet10", ["resnet10", "resnet9"]),
-        ("tasks.shapes.net", "unet", ["segmentation", "classification"]),
+        ("tasks.shapes.net", "unet", ["segmentation", "iou"]),
         ("tasks.shapes.net", "product", ["product"]),
         ("tasks.shapes.weight", -1, ["weight"]),
         ("tasks.shapes.metric", "iou", ["accuracy", "iou"]),
