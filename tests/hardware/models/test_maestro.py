@@ -4,8 +4,11 @@ import csv
 import os
 from pathlib import Path
 
+import _maestro_by_rule
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archip.core import registry
 from archip.core.errors import UserError
@@ -148,6 +151,82 @@ def test_corrected_counts_the_true_macs(reference):
     wrong = np.array([r["macs_ok"] == "0" for r in rows])
     assert wrong.sum() == 285
     np.testing.assert_array_equal(found["num_macs"], table.macs)
+
+
+# --- the rules, the slow way -----------------------------------------------------------------------------------------
+
+
+def directives(name, layer, cluster, pes, depthwise):
+    """The dataflows of the tool's files, as (sub-clusters, maps)."""
+    S, T = (lambda *a: _maestro_by_rule.Map(a[0], True, *a[1:])), (lambda *a: _maestro_by_rule.Map(a[0], False, *a[1:]))
+    r, s, stride = layer["FY"], layer["FX"], layer["stride"]
+    whole = lambda dims: [T(dim, 0, 0) for dim in dims]  # noqa: E731
+    n = pes // cluster
+    if depthwise and name in ("kcp_ws", "ykp_os"):
+        return [(pes, [S("C", 1, 1), T("Y", r, 1), T("X", s, 1), *whole("RS")])]
+    if name == "kcp_ws":
+        top = [S("K", 1, 1), T("C", cluster, cluster), *whole("RS"), T("Y", r, 1), T("X", s, 1)]
+        return [(n, top), (cluster, [S("C", 1, 1), *whole("YXRS")])]
+    if name == "yxp_os":
+        t = min(cluster, layer["OX"])
+        top = [T("K", 1, 1), T("C", 1, 1), S("Y", r, 1), T("X", (t - 1) * stride + s, t * stride), *whole("RS")]
+        return [(n, top), (cluster, [S("X", s, 1)])]
+    if name == "rs":
+        top = [S("Y", r, 1), T("X", s, 1), T("C", 1, 1), T("K", 16, 16), *whole("RS")]
+        return [(pes // r, top), (r, [S("Y", 1, 1), S("R", 1, 1), *whole("S")])]
+    if name == "ykp_os":
+        top = [T("K", cluster, cluster), S("Y", r, 1), T("X", s, 1), T("C", 1, 1)]
+        return [(n, top), (cluster, [S("K", 1, 1), *whole("YXRS")])]
+    return [(pes, [T("K", 1, 1), T("C", 1, 1), T("Y", r, 1), S("X", s, 1), *whole("RS")])]
+
+
+def by_rule(layer, name, pes, cluster, noc, offchip):
+    depthwise = layer["groups"] > 1
+    found = _maestro_by_rule.levels(layer, directives(name, layer, cluster, pes, depthwise), depthwise)
+    r = _maestro_by_rule.run(found, found[0].sizes, noc, offchip)
+    expected = {
+        "runtime_cycles": r["runtime"],
+        "num_macs": r["macs"],
+        "input_l2_read": r["input"],
+        "weight_l2_read": r["weight"],
+        "output_l2_write": r["output"],
+        "peak_noc_bw_req": r["peak"],
+        "offchip_bw_req": r["offchip"],
+    }
+    for kind in ("ingress", "egress", "compute"):
+        values = [value for value, _ in r[kind]]
+        mean = sum(value * count for value, count in r[kind]) // r["steps"]
+        expected |= {f"{kind}_min": min(values), f"{kind}_max": max(values), f"{kind}_avg": mean}
+    return expected, r["busy"] / r["steps"], r["noc_sum"] / r["steps"]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    layer=st.builds(
+        lambda depthwise, k, c, **rest: rest | {"K": k, "C": k if depthwise else c, "groups": k if depthwise else 1},
+        depthwise=st.booleans(),
+        k=st.integers(2, 40),
+        c=st.integers(1, 40),
+        OY=st.integers(1, 20),
+        OX=st.integers(1, 20),
+        FY=st.integers(1, 5),
+        FX=st.integers(1, 5),
+        stride=st.integers(1, 3),
+    ),
+    name=st.sampled_from(sorted(DATAFLOWS)),
+    cluster=st.integers(1, 12),
+    n=st.integers(1, 9),
+    noc=st.integers(1, 40),
+    offchip=st.integers(1, 60),
+)
+def test_equals_the_rules_case_by_case(layer, name, cluster, n, noc, offchip):
+    pes = max(cluster, layer["FY"]) * n
+    config = {"pes": pes, "cluster": cluster, "noc_bandwidth": noc, "offchip_bandwidth": offchip}
+    expected, busy, noc_mean = by_rule(layer, name, pes, cluster, noc, offchip)
+    found = one(layer, name, **config)
+    assert {key: found[key] for key in expected} == expected
+    assert found["avg_active_pes"] == pytest.approx(busy)
+    assert found["avg_noc_bw_req"] == pytest.approx(noc_mean)
 
 
 # --- corrected -------------------------------------------------------------------------------------------------------
