@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from archip.core.errors import CandidateError
 
@@ -27,15 +26,9 @@ def _native_bfloat16() -> bool:
     return any(capabilities.get(k) for k in ("avx512_bf16", "amx_bf16"))
 
 
-def mixed_precision(module: nn.Module, device: torch.device) -> Callable[..., Tensor]:
-    """The module's forward pass, in bfloat16 where that pays; outputs in float32."""
-    pays = device.type == "cuda" or _native_bfloat16()
-
-    def forward(*args: Any) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=pays):
-            return module(*args).float()
-
-    return forward
+def mixed_precision(place: torch.device) -> torch.autocast:
+    """A context in which convolutions and products run in bfloat16, on CUDA and on processors that have it natively."""
+    return torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda" or _native_bfloat16())
 
 
 def laid_out(batch: Tensor) -> Tensor:

@@ -186,7 +186,6 @@ class _Training:
         changes = torch.Generator().manual_seed(integer_seed(self.seed, "augment", number))
         draws = generator(self.seed, "rule", number)
         names = self.dataset.augment if self.recipe.augment else ()
-        forward = mixed_precision(self.module, self.device)
         total = self.n_steps * self.recipe.epochs
         self.module.train()
         for i, rows in enumerate(np.array_split(order, self.n_steps)):
@@ -195,12 +194,16 @@ class _Training:
             x, y = augment(self.x[index], self.y[index], names, changes)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.recipe.lr * warmup_cosine(step, total, round(self.recipe.warmup * total))
-            yield self.rule.backward(forward, laid_out(x), y, self.loss, draws)
+            yield self.rule.backward(self._forward, laid_out(x), y, self.loss, draws)
             if self.recipe.clip is not None:
                 nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
             self.optimiser.step()
             self.optimiser.zero_grad()
             self._update_average(ema_decay(step, self.recipe.ema))
+
+    def _forward(self, *inputs: Any) -> Tensor:
+        with mixed_precision(self.device):
+            return self.module(*inputs).float()
 
     @torch.no_grad()
     def _update_average(self, decay: float) -> None:

@@ -13,7 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["METRIC", "TaskKind", "bce_dice", "cross_entropy", "hits_and_total", "loss_function", "share"]
+__all__ = [
+    "METRIC",
+    "TaskKind",
+    "bce_dice",
+    "cross_entropy",
+    "distillation",
+    "hits_and_total",
+    "loss_function",
+    "share",
+]
 
 TaskKind = Literal["classification", "segmentation"]
 METRIC: dict[TaskKind, str] = {"classification": "accuracy", "segmentation": "iou"}
@@ -37,6 +46,16 @@ def bce_dice(logits_N1HW: Tensor, masks_NHW: Tensor) -> Tensor:
     p = logits.sigmoid()
     dice = (2 * (p * masks).sum() + 1) / (p.sum() + masks.sum() + 1)
     return F.binary_cross_entropy_with_logits(logits, masks) + 1 - dice
+
+
+def distillation(logits: Tensor, teacher: Tensor) -> Tensor:
+    """Mean cross-entropy with the teacher's probabilities, of classes [N, C] or of the foreground [N, 1, H, W].
+
+    Source: Hinton et al. 2015, arXiv:1503.02531, section 2, at temperature 1.
+    """
+    if logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits, teacher.sigmoid())
+    return F.cross_entropy(logits, teacher.softmax(1))
 
 
 def loss_function(task: TaskKind, smoothing: float = 0.0) -> Callable[[Tensor, Tensor], Tensor]:

@@ -1,0 +1,86 @@
+"""Supernet: one network that holds all networks of a task's space is trained; each takes its weights from there.
+
+Choose it for searches of hundreds of candidates: after one training a candidate costs milliseconds. Its scores rank
+networks, they are not those of a full training. A training that was interrupted goes on; a finished one is read from
+the run's folder.
+Source: Guo et al. 2020, arXiv:1904.00420 (uniform single paths); Yu et al. 2020, arXiv:2003.11142 (shared channels,
+batch-norm statistics measured for each network).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from archip.core.errors import CandidateError
+from archip.core.protocols import Progress, RunContext, Stage, Task
+from archip.core.rng import generator
+from archip.evaluators._accuracy import AccuracyStage
+
+__all__ = ["Supernet"]
+
+_EPOCHS, _STEPS = 20, 400  # at least, where the options do not say
+
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Supernet:
+    """Weights shared between all networks of a space."""
+
+    epochs: Count | None = None  # None: 20, and more on small data, up to 400 steps
+    batch: Count = 64
+    lr: Annotated[float, Field(gt=0)] = 1e-2  # the highest; of AdamW, with warm-up and half a cosine
+    n_paths: Count = 1  # networks trained in every step
+    calibration: Count = 2  # training batches for the batch-norm statistics of each network
+
+    def stages(self, run: RunContext) -> Sequence[Stage]:
+        return [_SupernetStage(run, task, self) for task in run.tasks]
+
+
+class _SupernetStage(AccuracyStage):
+    def __init__(self, run: RunContext, task: Task, options: Supernet) -> None:
+        super().__init__("supernet", run, task, {"fidelity": "supernet", **asdict(options)})
+        self.options = options
+        self.failure = ""
+
+    def prepare(self, progress: Progress | None) -> None:
+        """Train the supernet, go on with its training, or read it."""
+        import torch
+
+        from archip.nets.supernet import SuperNet
+        from archip.train.calibration import batches
+        from archip.train.device import device
+        from archip.train.loop import Recipe, fit
+        from archip.train.recipe import steps_per_epoch
+        from archip.train.uniform import Uniform
+
+        o, (x, _) = self.options, self.data.splits["train"]
+        epochs = o.epochs or max(_EPOCHS, _STEPS // steps_per_epoch(len(x), o.batch))
+        recipe = Recipe(epochs=epochs, batch=o.batch, lr=o.lr, keep="last")
+        path = self.folder / f"{self.task.name}.safetensors"
+        try:
+            self.net = SuperNet(self.task.space, self.data.input_shape, self.data.n_outputs, self.seed)
+            fit(self.net, self.data, recipe, self.seed, progress, path, Uniform(self.task.space, o.n_paths))
+        except CandidateError as error:
+            self.failure = f"the supernet of {self.task.name}: {error}"
+            return
+        self.net.to(device())
+        inputs = torch.from_numpy(x).to(device())
+        self.batches = batches(inputs, o.batch, o.calibration, generator(self.seed, "calibration"))
+
+    def measure(self, genotype: Any) -> float:
+        from archip.train.calibration import recalibrate
+        from archip.train.device import device, mixed_precision
+        from archip.train.loop import evaluate
+
+        if self.failure:
+            raise CandidateError(self.failure)
+        x, y = self.data.splits["val"]
+        module = self.net.extract(genotype)
+        with mixed_precision(device()):
+            recalibrate(module, self.batches)
+            return evaluate(module, x, y, self.data.task)[self.task.metric]

@@ -1,0 +1,171 @@
+"""Supernet: one store of weights for all networks of a space; every network uses views of it.
+
+A tensor of the store has the largest shape that the layer of its name takes anywhere in the space; `slices.py` says
+which part of it a network uses. Layers that a network lacks are skipped. Batch-norm statistics belong to no network:
+they are measured for each one that is evaluated.
+Source: Yu et al. 2020, arXiv:2003.11142 (BigNAS); Cai et al. 2020, arXiv:1908.09791 (weights shared by name, centre
+of the kernel). Differs: kernels are cropped without a learned transform.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from archip.core.errors import CandidateError, UserError
+from archip.core.rng import integer_seed
+from archip.ir.graph import Graph
+from archip.ir.workload import workload
+from archip.nets.build import GraphModule
+from archip.nets.slices import CHANNELWISE, Part, concat_rooms, extent, parts
+from archip.nets.torch_form import attribute_names
+
+__all__ = ["SuperNet"]
+
+_ANY_WIDTH = CHANNELWISE - {"layer_norm"} | {"conv", "conv_transpose", "linear", "concat", "flatten"}
+
+Genotype = Mapping[str, Any]
+
+
+class SuperNet(nn.Module):
+    """All networks of a `spaces._network.NetworkSpace` for one input shape and number of outputs.
+
+    Its parameters have the names that they have in the module of a single network.
+
+    Attributes:
+        largest: genotype with the most multiply-accumulates of those that `_corners` gives.
+    """
+
+    def __init__(self, space: Any, input_shape: Sequence[int], n_outputs: int, seed: int) -> None:
+        super().__init__()
+        self._make_graph = lambda genotype: space.graph(genotype, input_shape, n_outputs)
+        corners = list(self._corners(space))
+        if not corners:
+            raise CandidateError(f"no network of {type(space).__name__} takes inputs of shape {tuple(input_shape)}")
+        self.largest = max(corners, key=lambda pair: workload(pair[1]).macs)[0]
+        graphs = [graph for _, graph in corners]
+        self._rooms = concat_rooms(graphs)
+        for name, shape in self._shapes(graphs).items():
+            layer, _, tensor = name.partition(".")
+            if layer not in self._modules:
+                self.add_module(layer, nn.Module())
+            start = _start(tensor, shape, integer_seed(seed, "supernet", name))
+            self.get_submodule(layer).register_parameter(tensor, nn.Parameter(start))
+
+    def forward(self, x: Tensor, genotype: Genotype | None = None) -> Tensor:
+        """Outputs of one network (the largest, if none is named), for training: norms use the batch's statistics."""
+        graph = self._make_graph(genotype or self.largest)
+        return functional_call(_skeleton(_slim(graph)), self._views(graph), (x,))
+
+    @torch.no_grad()
+    def extract(self, genotype: Genotype) -> GraphModule:
+        """The network as a module of its own with copies of its weights; its norms still need their statistics."""
+        graph = self._make_graph(genotype)
+        module = GraphModule(graph).to(next(self.parameters()).device)
+        for name, view in self._views(graph).items():
+            module.get_parameter(name).copy_(view)
+        return module
+
+    def _views(self, graph: Graph) -> dict[str, Tensor]:
+        """The weights of a network as parts of the store.
+
+        Raises:
+            CandidateError: a layer is larger than in any corner of the space.
+        """
+        store = dict(self.named_parameters())
+        views = {}
+        for name, part in self._parts(graph).items():
+            if name not in store or any(a > b for a, b in zip(extent(part), store[name].shape, strict=True)):
+                raise CandidateError(f"the supernet has no room for {name} of shape {extent(part)}")
+            views[name] = _view(store[name], part)
+        return views
+
+    def _parts(self, graph: Graph) -> dict[str, Part]:
+        """Name of every weight, as in the module of the graph, → the part of the store that it is."""
+        names = attribute_names(graph)
+        return {f"{names[node]}.{tensor}": part for (node, tensor), part in parts(graph, self._rooms).items()}
+
+    def _corners(self, space: Any) -> Iterator[tuple[Genotype, Graph]]:
+        """Genotypes with all genes last or all first, and those with one gene changed: the largest of every layer.
+
+        This holds where a tensor's size follows from each gene alone; combinations that cannot be built are left out.
+        """
+        seen = set()
+        for end in (-1, 0):
+            base = {name: knob.values[end] for name, knob in space.knobs.items()}
+            for genes in (base, *({**base, name: v} for name, knob in space.knobs.items() for v in knob.values)):
+                try:
+                    genotype = space.canonical(genes)
+                    graph = self._make_graph(genotype)
+                    graph.shapes  # noqa: B018 - raises where the input is too small
+                except (UserError, CandidateError):
+                    continue
+                if graph not in seen:
+                    seen.add(graph)
+                    yield genotype, graph
+
+    def _shapes(self, graphs: Sequence[Graph]) -> dict[str, tuple[int, ...]]:
+        """Name of every weight → its shape in the store."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for graph in graphs:
+            for name, part in self._parts(graph).items():
+                size = extent(part)
+                shapes[name] = tuple(map(max, size, shapes.get(name, size)))
+        return shapes
+
+
+def _view(tensor: Tensor, part: Part) -> Tensor:
+    """The part of `tensor`, sharing its memory; only segments that do not touch have to be joined to a copy."""
+    for axis, wanted in enumerate(part):
+        if isinstance(wanted, int):
+            tensor = tensor.narrow(axis, (tensor.shape[axis] - wanted) // 2, wanted)
+        elif len(wanted) == 1:
+            ((start, stop),) = wanted
+            tensor = tensor.narrow(axis, start, stop - start)
+        else:
+            tensor = torch.cat([tensor.narrow(axis, a, b - a) for a, b in wanted], axis)
+    return tensor
+
+
+def _slim(graph: Graph) -> Graph:
+    """The graph with one channel everywhere, if its layers compute the same for any width once they have their weights.
+
+    Then all networks that differ in widths only share one skeleton, which saves much of a small network's step.
+    """
+    if any(node.op not in _ANY_WIDTH or node.attrs.get("groups", 1) > 1 for node in graph.nodes):
+        return graph
+    nodes = tuple(
+        replace(
+            node, attributes=tuple((k, 1 if k in ("out_channels", "out_features") else v) for k, v in node.attributes)
+        )
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes)
+
+
+@lru_cache(maxsize=256)
+def _skeleton(graph: Graph) -> GraphModule:
+    """The module of a graph, to be called with weights from elsewhere; norms use the statistics of the batch."""
+    skeleton = GraphModule(graph)
+    for layer in skeleton.children():
+        if isinstance(layer, _BatchNorm):
+            layer.track_running_stats = False
+            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+    return skeleton.train()
+
+
+def _start(tensor: str, shape: Sequence[int], seed: int) -> Tensor:
+    """Weights to start from: as in `build_module`, with the fan-in of the largest layer."""
+    if tensor == "bias" or len(shape) == 1:
+        return torch.zeros(shape) if tensor == "bias" else torch.ones(shape)
+    gain = 1.0 if len(shape) == 2 else 2.0  # linear layers have no ReLU behind them here
+    scale = math.sqrt(gain / math.prod(shape[1:]))
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) * scale
