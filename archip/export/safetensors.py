@@ -1,25 +1,38 @@
-"""Weights as safetensors, with the name, the classes and the input normalisation in the header."""
+"""Weights as safetensors; the header holds the graph, so that the file alone is enough to build the network again.
+
+Tensor names are those of the PyTorch source and of `nets.build.GraphModule`. The one entry of the header's metadata,
+``archip``, is JSON: name, task, classes, mean, std and metrics of the network, and its graph. Equal networks give
+equal files (several entries would come in random order).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from archip.core.files import replacing
-from archip.export._network import Network
+from archip.core.candidate import canonical_json
+from archip.export._network import Network, NetworkExporter
 
 __all__ = ["Safetensors"]
 
 
 @dataclass
-class Safetensors:
-    """Writes ``<name>.safetensors``; the tensor names are those of the PyTorch source."""
+class Safetensors(NetworkExporter):
+    """Writes ``<name>.safetensors``."""
 
-    def write(self, network: Network, folder: Path) -> Path:
-        from safetensors.torch import save_file
+    suffix = ".safetensors"
 
-        path = folder / f"{network.name}.safetensors"
+    def encode(self, network: Network) -> bytes:
+        from safetensors.torch import save
+
         tensors = {name: t.detach().cpu().contiguous() for name, t in network.module.state_dict().items()}
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, network.metadata)
-        return path
+        about = {
+            "made_by": "archip",
+            "name": network.name,
+            "task": network.task,
+            "classes": list(network.classes),
+            "mean": list(network.mean),
+            "std": list(network.std),
+            "metrics": dict(network.metrics),
+            "graph": network.graph.to_json(),
+        }
+        return save(tensors, {"archip": canonical_json(about)})

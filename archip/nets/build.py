@@ -32,7 +32,7 @@ class GraphModule(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        names = attribute_names(graph, reserved=("graph",))
+        names = attribute_names(graph)
         steps, self._outputs = registers(graph)
         self._n_registers = max(len(graph.inputs), 1 + max((write for _, _, write in steps), default=0))
         self._steps: list[

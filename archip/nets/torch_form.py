@@ -190,7 +190,7 @@ _FORMS: dict[str, Rule] = {
 
 
 def torch_form(graph: Graph, node: Node) -> Form:
-    """How torch computes `node`.
+    """How torch computes `node`, for batches of any size.
 
     Raises:
         CandidateError: torch cannot; names the node.
@@ -205,9 +205,9 @@ def torch_form(graph: Graph, node: Node) -> Form:
         raise CandidateError(f"node {node.name!r}: {error}") from None
 
 
-def attribute_names(graph: Graph, reserved: Sequence[str] = ()) -> dict[str, str]:
+def attribute_names(graph: Graph) -> dict[str, str]:
     """Node name → the name of its layer in a module: dots become ``_``, as does whatever Python does not allow."""
-    taken = {*dir(nn.Module()), *reserved}
+    taken = {*dir(nn.Module()), "graph"}  # modules of graphs keep their graph
     names: dict[str, str] = {}
     for node in graph.nodes:
         name = re.sub(r"\W", "_", node.name)
