@@ -141,8 +141,12 @@ def resized(size: Callable[[Attrs, Shape], Sequence[int]]) -> ShapeRule:
     return lambda a, s: [(*s[0][:2], *size(a, s[0][2:]))]
 
 
-def scaled(a: Attrs, sizes: Shape) -> Sequence[int]:
-    return [int(d * f) for d, f in zip(sizes, per_axis(a["scale"], len(sizes)), strict=True)]
+def sizes(a: Attrs, old: Shape) -> Sequence[int]:
+    return per_axis(a["size"], len(old))
+
+
+def scaled(a: Attrs, old: Shape) -> Sequence[int]:
+    return [int(d * f) for d, f in zip(old, per_axis(a["scale"], len(old)), strict=True)]
 
 
 def pad_shape(a: Attrs, s: Shapes) -> Sequence[Shape]:

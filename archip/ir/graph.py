@@ -38,8 +38,14 @@ class Node:
     inputs: tuple[str, ...]
     attributes: tuple[tuple[str, Any], ...] = ()
 
+    @classmethod
+    def of(cls, name: str, op: str, inputs: Sequence[str], attrs: Mapping[str, Any]) -> Node:
+        """A node with these attributes, put in order; lists among them become tuples."""
+        return cls(name, op, tuple(inputs), tuple(sorted((k, _frozen(v)) for k, v in attrs.items())))
+
     @cached_property
     def attrs(self) -> dict[str, Any]:
+        """Attribute name → value."""
         return dict(self.attributes)
 
 
@@ -83,7 +89,7 @@ class Graph:
     def from_json(cls, value: Mapping[str, Any]) -> Graph:
         return cls(
             tuple(Input(n, tuple(s), a) for n, s, a in value["inputs"]),
-            tuple(Node(n, op, tuple(i), tuple((k, _frozen(v)) for k, v in a)) for n, op, i, a in value["nodes"]),
+            tuple(Node.of(n, op, i, dict(a)) for n, op, i, a in value["nodes"]),
             tuple(value["outputs"]),
         )
 
@@ -113,7 +119,7 @@ class GraphBuilder:
         for value in inputs:
             if value.partition(":")[0] not in self._names - {name}:
                 raise CandidateError(f"node {name!r} reads {value!r}, which no earlier node makes")
-        self._nodes.append(Node(name, op, inputs, tuple(sorted((k, _frozen(v)) for k, v in attributes.items()))))
+        self._nodes.append(Node.of(name, op, inputs, attributes))
         return name
 
     def finish(self, *outputs: str) -> Graph:

@@ -20,6 +20,7 @@ __all__ = [
     "COMMON",
     "OPS",
     "REQUIRED",
+    "UNARY",
     "Op",
     "attributes",
     "buffers",
@@ -71,10 +72,14 @@ _RECURRENT = {"hidden": REQUIRED, "bidirectional": False, "bias": True}
 _AFFINE = {"eps": 1e-5, "affine": True, "bias": True}
 _UNARY = (
     "relu relu6 gelu silu hardswish hardsigmoid sigmoid tanh softplus mish selu "
-    "abs neg exp log sqrt rsqrt reciprocal erf sin cos floor ceil round sign logical_not"
+    "abs neg square exp log sqrt rsqrt reciprocal erf sin cos floor ceil round sign logical_not"
 )
-_BINARY = "add sub mul div pow mod minimum maximum equal less less_equal greater greater_equal logical_and logical_or"
-_REDUCTIONS = "mean sum reduce_max reduce_min reduce_prod reduce_l2"
+UNARY = tuple(_UNARY.split())
+_BINARY = (
+    "add sub mul div pow mod minimum maximum "
+    "equal not_equal less less_equal greater greater_equal logical_and logical_or"
+)
+_REDUCTIONS = "mean sum reduce_max reduce_min reduce_prod reduce_l1 reduce_l2 variance"
 
 
 def _recurrent(gates: int, n_states: int) -> Op:
@@ -108,7 +113,7 @@ OPS: dict[str, Op] = {
     "instance_norm": Op(r.same, {**_AFFINE, "affine": False}, rank=3, weights=r.norm_weights(r.channels)),
     "local_response_norm": Op(r.same, {"size": REQUIRED}, rank=3),
     # element by element
-    **{name: Op(r.same, {}) for name in _UNARY.split()},
+    **{name: Op(r.same, {}) for name in UNARY},
     **{name: Op(r.elementwise, {}, n_inputs=2) for name in _BINARY.split()},
     "where": Op(r.elementwise, {}, n_inputs=3),
     "leaky_relu": Op(r.same, {"slope": 0.01}),
@@ -119,12 +124,11 @@ OPS: dict[str, Op] = {
     "log_softmax": Op(r.same, {"axis": -1}),
     "cumsum": Op(r.same, {"axis": REQUIRED}),
     "triangle": Op(r.same, {"upper": REQUIRED, "diagonal": 0}, rank=2),
-    "quantize": Op(r.same, {"bits": 8}),
-    "dequantize": Op(r.same, {"bits": 8}),
+    "quantize": Op(lambda a, s: [s[0], (), ()], {"bits": 8}),  # with scale and zero point
     # windows and reductions
     "max_pool": Op(r.pool_shape, _POOL, rank=3),
     "avg_pool": Op(r.pool_shape, {k: v for k, v in _POOL.items() if k != "dilation"}, rank=3),
-    "adaptive_avg_pool": Op(r.resized(lambda a, d: r.per_axis(a["size"], len(d))), {"size": REQUIRED}, rank=3),
+    "adaptive_pool": Op(r.resized(r.sizes), {"size": REQUIRED, "mode": "avg"}, rank=3),
     "global_avg_pool": Op(lambda a, s: [s[0][:2]], {}, rank=3),
     **{name: Op(r.reduce_shape, {"axes": REQUIRED, "keepdims": False}) for name in _REDUCTIONS.split()},
     "argmax": Op(r.reduce_shape, {"axes": REQUIRED, "keepdims": False}),
@@ -135,7 +139,7 @@ OPS: dict[str, Op] = {
     "gather": Op(r.gather_shape, {"axis": 0}, n_inputs=2, moved=r.gathered),
     "concat": Op(r.concat_shape, {"axis": 1}, n_inputs=None, rank=1),
     "upsample": Op(r.resized(r.scaled), {"scale": REQUIRED, "mode": "nearest"}, rank=3),
-    "resize": Op(r.resized(lambda a, d: r.per_axis(a["size"], len(d))), {"size": REQUIRED, "mode": "nearest"}, rank=3),
+    "resize": Op(r.resized(r.sizes), {"size": REQUIRED, "mode": "nearest"}, rank=3),
     "pad": Op(r.pad_shape, {"pads": REQUIRED, "mode": "constant", "value": 0.0}),
     "roll": Op(r.same, {"shifts": REQUIRED, "axes": REQUIRED}),
     "flip": Op(r.same, {"axes": REQUIRED}),
