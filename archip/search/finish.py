@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,12 @@ from archip.core.rng import integer_seed
 if TYPE_CHECKING:
     import torch
 
+    from archip.train.recipe import Recipe
+
 __all__ = ["Finalist", "Trained", "Trainer", "choose", "finish", "measured"]
 
 _log = logging.getLogger(__name__)
+_EPOCHS, _STEPS = 40, 800  # at least, where the problem does not say
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,9 @@ class Trainer:
             CandidateError: the training diverged or ran out of memory.
         """
         from archip.train.loop import fit
-        from archip.train.recipe import Recipe
 
         data = task.load()
-        given = {key: getattr(self.options, key) for key in ("epochs", "patience", "lr", "batch")}
-        recipe = Recipe(**{key: value for key, value in given.items() if value is not None})
+        recipe = self._recipe(len(data.splits["train"][0]))
         seed = integer_seed(self.seed, "finish", task.name, repeat)
         module = task.space.build(genotype, data.input_shape, data.n_outputs, seed)
         key = digest([recipe.to_json(), data.digest, seed, genotype, module.graph.id])
@@ -79,6 +80,15 @@ class Trainer:
         result = fit(module, data, recipe, seed, self.progress, checkpoint)
         val, test = (result.metrics[split][task.metric] for split in ("val", "test"))
         return Trained(task, genotype, module.eval(), val, test, result.seconds, len(result.history))
+
+    def _recipe(self, n_samples: int) -> Recipe:
+        from archip.train.recipe import Recipe, steps_per_epoch
+
+        given = {key: getattr(self.options, key) for key in ("epochs", "patience", "lr", "batch")}
+        recipe = Recipe(**{key: value for key, value in given.items() if value is not None})
+        if self.options.epochs is not None:
+            return recipe
+        return replace(recipe, epochs=max(_EPOCHS, _STEPS // steps_per_epoch(n_samples, recipe.batch)))
 
 
 def choose(front: Sequence[Record], goals: Goals, keep: int) -> list[Record]:
