@@ -158,7 +158,7 @@ def zigzag_quantities(folder: Path) -> dict[str, Quantity]:
     dims = np.stack([t.N, t.groups, t.K // t.groups, t.C // t.groups, t.OY, t.OX, t.FY, t.FX], axis=1)
     both = lambda column: np.stack([column, column], axis=1)  # noqa: E731
     packed = pack_layers(dims, both(t.stride), both(t.padding), np.ones((len(t), 2), np.int64), np.full((len(t), 3), 8))
-    found = Loopnest(overlaps=True).costs(chips, packed, which, mappings)
+    found = Loopnest(zigzag=True).costs(chips, packed, which, mappings)
     ours = {
         "latency_cycles": (found.cycles_M, 0.0),
         "ideal_temporal_cycles": (found.compute_M, 0.1),

@@ -70,6 +70,7 @@ _ROW_STATE = (
     "weight", "input", "output",  # dimensions of each tensor, as a bit set
     "rows", "columns", "stride",  # of the filter
     "run",  # number of runs of levels so far
+    "top",  # 0: numba would compile everything once more for a literal
 )  # fmt: skip
 _by_slot, _by_dim, _by_level = (MAX_LEVELS, 6), (MAX_LEVELS, 6), (MAX_LEVELS,)
 _by_edges = (MAX_LEVELS, _MASKS)
@@ -226,12 +227,12 @@ def _fill_tables(s, lv):
     """Tables of a level for its `size`."""
     for i in range(s.n_slots[lv]):
         _input_tables(s, lv, s.slots[lv, i])
-    _output_tables(s, lv, Y, R)
-    _output_tables(s, lv, X, S)
-    dim, n = s.first_spatial[lv], s.n_sub[lv]
+    for dim, kernel in ((Y, R), (X, S)):
+        _output_tables(s, lv, dim, kernel)
+    spatial, n = s.first_spatial[lv], s.n_sub[lv]
     s.n_sub_edge[lv] = 1
-    if dim >= 0:
-        size, extent, offset = s.size[lv, dim], s.extent[lv, dim], s.offset[lv, dim]
+    if spatial >= 0:
+        size, extent, offset = s.size[lv, spatial], s.extent[lv, spatial], s.offset[lv, spatial]
         _, remaining = _spatial_steadies(size, extent, offset, n)
         if size <= extent + offset * (n - 1):
             remaining = size
@@ -641,7 +642,7 @@ def _tally_bandwidth(s, n, traffic, compute):
 @_compiled
 def _run(s):
     """Runs level 0 and, as they are needed, sub-clusters; each once for every set of dimensions at their edge."""
-    lv = 0
+    lv = s.top
     _enter(s, lv)
     while True:
         s.wanted[lv] = _resume(s, lv)
@@ -686,7 +687,7 @@ def _offchip_request(s):
             period *= n
             last = EDGE if s.has_edge[0, dim] else STEADY
             s.position[0, dim] = INIT if index == 0 else last if index == n - 1 else STEADY
-        edges = _edges(s, 0)
+        edges = _edges(s, s.top)
         if s.case_critical[0, edges] > 0:
             best = max(best, elements // max(s.case_compute[0, edges], 1) >> halvings)
             halvings += 1
