@@ -26,7 +26,12 @@ from archip.ir.workload import Workload
 
 __all__ = ["LayerCosts", "layer_costs"]
 
-_FUSED = ["batch_norm", "clip", "dequantize", "elu", "gelu", "hardsigmoid", "hardswish", "leaky_relu", "prelu", "quantize", "relu", "relu6", "sigmoid", "silu", "tanh"]
+# fmt: off
+_FUSED = {
+    "batch_norm", "clip", "dequantize", "elu", "gelu", "hardsigmoid", "hardswish", "leaky_relu", "prelu", "quantize",
+    "relu", "relu6", "sigmoid", "silu", "tanh",
+}
+# fmt: on
 _REMEMBERED = 500_000  # pairs; beyond, everything is forgotten and collected anew
 
 

@@ -55,7 +55,7 @@ def costs():
         _zigzag.mapping(r["spatial_mapping"], r["temporal_mapping"], len(chips[a].array))
         for r, (a, _) in zip(rows, which, strict=True)
     ]
-    return rows, chips, which, Loopnest().costs(chips, pack(layers), which, mappings)
+    return rows, chips, which, Loopnest(zigzag=True).costs(chips, pack(layers), which, mappings)
 
 
 def test_there_are_all_rows(costs):

@@ -6,17 +6,19 @@ order.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 from archip.hardware.models._kernels import (
+    DRAIN,
     ENERGY,
     IRRELEVANT_OF,
     MAX_ARRAY,
+    MAX_LEVELS,
     MAX_LOOPS,
     N_RESULTS,
+    OFFLOAD,
+    ONLOAD,
     STALL,
     TOTAL,
     WORST,
@@ -30,7 +32,7 @@ from archip.hardware.models._kernels import (
     sweep,
 )
 
-__all__ = ["HABIT", "search_batch"]
+__all__ = ["FOUND", "FRONT", "HABIT", "STATE", "search_batch"]
 
 REST, REGISTER, BUFFER = range(3)  # what a place in an order takes of its loop
 MAX_UNROLLINGS, MAX_TOGETHER, MAX_ORDERS, MAX_PLACES = 4, 3, 4, 16
@@ -47,6 +49,37 @@ HABIT = np.dtype(
         ("part_QS", np.int64, (MAX_ORDERS, MAX_PLACES)),  # REST, REGISTER or BUFFER
     ]
 )
+
+
+# A mapping with its costs, or, where none fits: result[TOTAL] -1, result[STALL] bits short, result[WORST] the memory.
+FOUND = np.dtype(
+    [
+        ("result", np.float64, (N_RESULTS,)),
+        ("asked_DF", np.int64, (MAX_ARRAY, 8)),
+        ("loop_T", np.int64, (MAX_LOOPS,)),
+        ("size_T", np.int64, (MAX_LOOPS,)),
+        ("cuts_OE", np.int64, (3, MAX_LEVELS + 1)),
+        ("n_loops", np.int64),
+        ("n_tried", np.int64),
+    ],
+    align=True,
+)
+
+# What a search works on, besides the model's scratch.
+STATE = np.dtype(
+    [
+        ("tile_OT", np.float64, (3, MAX_LOOPS + 1)),  # bits of an operand's innermost loops in one memory
+        ("asked_DF", np.int64, (MAX_ARRAY, 8)),
+        ("parts_3F", np.int64, (3, 8)),  # iterations of each loop's REST, REGISTER and BUFFER part
+        ("n_front", np.int64),  # mappings of which none has both fewer cycles and less energy
+        ("n_tried", np.int64),
+        ("fastest", np.float64),
+        ("short_memory", np.int64),
+        ("short_bits", np.float64),
+    ],
+    align=True,
+)
+FRONT = 32  # mappings in a front at most
 
 
 @njit(cache=True)
@@ -105,14 +138,14 @@ def _append(loop, times, n, s):
 
 
 @njit(cache=True)
-def _lay_out(habit, q, parts_3F, s):
+def _lay_out(habit, q, state, s):
     """Writes the temporal loops of order `q`; returns how many there are."""
     n = 0
     for place in range(MAX_PLACES):
         loop = habit.order_QS[q, place]
         if loop < 0:
             break
-        n = _append(loop, parts_3F[habit.part_QS[q, place], loop], n, s)
+        n = _append(loop, state.parts_3F[habit.part_QS[q, place], loop], n, s)
     sweep(n, s)
     return n
 
@@ -199,62 +232,82 @@ def _moves_least(chip, layer, n, s):
     total = s.product_T[n]
     for o in range(3):
         j = chip.levels_O[o] - 1
-        if s.elements_2OE[0, o, j] * total / s.period_OE[o, j] > s.elements_2OE[0, o, j + 1] * (1 + 1e-9):
+        if s.elements_3OE[0, o, j] * total / s.period_OE[o, j] > s.elements_3OE[0, o, j + 1] * (1 + 1e-9):
             return False
     return True
 
 
 @njit(cache=True)
-def _is_better(result, best):
-    latency, record = _latency(result), _latency(best)
-    return latency < record or (latency == record and result[ENERGY] < best[ENERGY])
-
-
-@njit(cache=True)
 def _latency(result):
-    return np.rint(result[TOTAL] + result[1] + result[2] + result[3] + result[4])
+    return np.rint(result[TOTAL] + result[STALL] + result[ONLOAD] + result[OFFLOAD] + result[DRAIN])
 
 
 @njit(cache=True)
-def _try(chip, layer, n, skew, tile_OT, s, best, counts, asked_DF, kept):
-    """Cuts and costs the loops in `s`; keeps them if they are the best so far. Returns whether nothing moves twice."""
-    fill, least = 1.0, False
+def _try(chip, layer, n, skew, front_X, state, s):
+    """Cuts and costs the loops in `s`, and keeps them if that is worth it. Returns whether nothing moves twice."""
+    fill, moves_least = 1.0, False
     for attempt in range(2):
-        v, short = cut(chip, layer, n, fill, tile_OT, s)
+        v, short = cut(chip, layer, n, fill, state.tile_OT, s)
         if v >= 0:
-            if attempt == 0 and counts[1] == 0:
-                counts[2], best[STALL] = v, short
-            return False
-        evaluate(chip, layer, n, skew, s)
-        counts[0] += 1
+            if attempt == 0:
+                state.short_memory, state.short_bits = v, short
+            return moves_least
+        evaluate(chip, layer, n, skew, False, s)
+        state.n_tried += 1
         if attempt == 0:
-            least = _moves_least(chip, layer, n, s)
-        if counts[1] == 0 or _is_better(s.result, best):
-            counts[1] = 1
-            best[:] = s.result
-            _keep(kept, n, asked_DF, s)
+            moves_least = _moves_least(chip, layer, n, s)
+        _offer(n, front_X, state, s)
         if s.result[STALL] == 0:
             break
         fill = 0.5  # room for a double buffer
-    return least
+    return moves_least
 
 
 @njit(cache=True)
-def _keep(kept, n, asked_DF, s):
-    kept.asked_DF[:] = asked_DF
-    kept.loop_T[:n], kept.size_T[:n] = s.loop_T[:n], s.size_T[:n]
-    kept.cuts_OE[:] = s.cuts_OE
-    kept.n_loops[0] = n
+def _offer(n, front_X, state, s):
+    """Puts the mapping in `s` into the front, unless another is at least as good in both cycles and energy."""
+    latency, energy = _latency(s.result), s.result[ENERGY]
+    kept = 0
+    for x in range(state.n_front):
+        other_latency, other_energy = _latency(front_X[x].result), front_X[x].result[ENERGY]
+        if other_latency <= latency and other_energy <= energy:
+            return
+    for x in range(state.n_front):
+        other_latency, other_energy = _latency(front_X[x].result), front_X[x].result[ENERGY]
+        if other_latency < latency or other_energy < energy:
+            if kept < x:
+                _copy(front_X[x], front_X[kept])
+            kept += 1
+    kept = min(kept, FRONT - 1)
+    found = front_X[kept]
+    for r in range(N_RESULTS):
+        found.result[r] = s.result[r]
+    for d in range(MAX_ARRAY):
+        for f in range(8):
+            found.asked_DF[d, f] = state.asked_DF[d, f]
+    for t in range(n):
+        found.loop_T[t], found.size_T[t] = s.loop_T[t], s.size_T[t]
+    for o in range(3):
+        for e in range(MAX_LEVELS + 1):
+            found.cuts_OE[o, e] = s.cuts_OE[o, e]
+    found.n_loops = n
+    state.n_front = kept + 1
+    state.fastest = min(latency, state.fastest)
 
 
-class Kept(NamedTuple):
-    """The best mapping so far."""
-
-    asked_DF: np.ndarray
-    loop_T: np.ndarray
-    size_T: np.ndarray
-    cuts_OE: np.ndarray
-    n_loops: np.ndarray
+@njit(cache=True)
+def _copy(source, target):
+    for r in range(N_RESULTS):
+        target.result[r] = source.result[r]
+    for d in range(MAX_ARRAY):
+        for f in range(8):
+            target.asked_DF[d, f] = source.asked_DF[d, f]
+    for t in range(source.n_loops):
+        target.loop_T[t], target.size_T[t] = source.loop_T[t], source.size_T[t]
+    for o in range(3):
+        for e in range(MAX_LEVELS + 1):
+            target.cuts_OE[o, e] = source.cuts_OE[o, e]
+    target.n_loops = source.n_loops
 
 
 @njit(cache=True)
@@ -271,72 +324,71 @@ def _part(habit, q, part, skip):
 
 
 @njit(cache=True)
-def _search(chip, habit, layer, s, tile_OT, asked_DF, best, counts, kept):
-    """The best mapping of a layer: least latency, then least energy."""
-    counts[:], best[:] = 0, 0
-    parts_3F = np.ones((3, 8), np.int64)
-    inner, outer = np.zeros(MAX_DIVISORS, np.int64), np.zeros(MAX_DIVISORS, np.int64)
-    innermost = chip.memory_OE[O, 0]
-    places = max(1, int(chip.bits_V[innermost] // chip.partial_bits))
+def _try_order(chip, habit, q, layer, skew, divisors_2X, front_X, state, s):
+    """All sizes of the parts of one order."""
+    first, second, varied = _part(habit, q, REGISTER, 0), _part(habit, q, REGISTER, 1), _part(habit, q, BUFFER, 0)
+    places = max(1, int(chip.bits_V[chip.memory_OE[O, 0]] // chip.partial_bits))
+    parts_3F = state.parts_3F
+    for r in range(_divisors(s.steps_F[first], places, divisors_2X[0]) if first >= 0 else 1):
+        for f in range(8):
+            parts_3F[REGISTER, f] = parts_3F[BUFFER, f] = 1
+            parts_3F[REST, f] = s.steps_F[f]
+        if first >= 0:
+            _split(first, REGISTER, divisors_2X[0, r], parts_3F)
+        if second >= 0:
+            _divisors(s.steps_F[second], places // divisors_2X[0, r], divisors_2X[1])
+            _split(second, REGISTER, divisors_2X[1, 0], parts_3F)
+        left = parts_3F[REST, varied]
+        for b in range(_divisors(left, left, divisors_2X[1]) if varied >= 0 else 1):
+            if varied >= 0:
+                parts_3F[REST, varied] = left
+                _split(varied, BUFFER, divisors_2X[1, b], parts_3F)
+            n = _lay_out(habit, q, state, s)
+            if _try(chip, layer, n, skew, front_X, state, s):
+                break
+
+
+@njit(cache=True)
+def _split(loop, part, times, parts_3F):
+    parts_3F[part, loop] = times
+    parts_3F[REST, loop] //= times
+
+
+@njit(cache=True)
+def _search(chip, habit, layer, slack, divisors_2X, front_X, state, s):
+    """Fills the front; returns the place of the mapping of least energy within the slack, or -1."""
+    state.n_front = state.n_tried = 0
+    state.fastest = np.inf
     for u in range(MAX_UNROLLINGS):
-        if not _unroll(chip, habit, u, layer.dims_F, asked_DF):
+        if not _unroll(chip, habit, u, layer.dims_F, state.asked_DF):
             continue
-        skew = spread(chip, layer, asked_DF, s)
+        skew = spread(chip, layer, state.asked_DF, s)
         cycles = 1.0
         for f in range(8):
             cycles *= s.steps_F[f]
-        if counts[1] and cycles > _latency(best):
+        if cycles > state.fastest * (1 + slack):
             continue
         for q in range(MAX_ORDERS):
-            if habit.order_QS[q, 0] < 0:
-                break
-            first, second = _part(habit, q, REGISTER, 0), _part(habit, q, REGISTER, 1)
-            varied = _part(habit, q, BUFFER, 0)
-            for r in range(_divisors(s.steps_F[first], places, inner)):
-                parts_3F[:] = 1
-                parts_3F[REST] = s.steps_F
-                parts_3F[REGISTER, first] = inner[r]
-                parts_3F[REST, first] //= inner[r]
-                if second >= 0:
-                    _divisors(s.steps_F[second], places // inner[r], outer)
-                    parts_3F[REGISTER, second] = outer[0]
-                    parts_3F[REST, second] //= outer[0]
-                left = parts_3F[REST, varied]
-                for b in range(_divisors(left, left, outer)):
-                    parts_3F[BUFFER, varied] = outer[b]
-                    parts_3F[REST, varied] = left // outer[b]
-                    n = _lay_out(habit, q, parts_3F, s)
-                    if _try(chip, layer, n, skew, tile_OT, s, best, counts, asked_DF, kept):
-                        break
+            if habit.order_QS[q, 0] >= 0:
+                _try_order(chip, habit, q, layer, skew, divisors_2X, front_X, state, s)
+    best = -1
+    for x in range(state.n_front):
+        is_near = _latency(front_X[x].result) <= state.fastest * (1 + slack)
+        if is_near and (best < 0 or front_X[x].result[ENERGY] < front_X[best].result[ENERGY]):
+            best = x
+    return best
 
 
 @njit(cache=True, nogil=True)
-def search_batch(
-    chips_A,
-    habits_A,
-    layers_L,
-    memory,
-    which_P2,
-    results_PR,
-    counts_P,
-    asked_PDF,
-    loops_PT,
-    sizes_PT,
-    n_loops_P,
-    cuts_POE,
-):
-    """The best mapping of every (accelerator, layer) pair; `memory` is from `scratch`.
-
-    Where there is none, the results are -1 but for STALL (bits short) and WORST (the memory that is short of them).
-    """
-    s = memory[0]
-    tile_OT = np.zeros((3, MAX_LOOPS + 1))
-    asked_DF = np.ones((MAX_ARRAY, 8), np.int64)
-    best, counts = np.zeros(N_RESULTS), np.zeros(3, np.int64)
+def search_batch(chips_A, habits_A, layers_L, slack, memory, states, front_X, which_P2, found_P):
+    """The best mapping of every (accelerator, layer) pair; `memory`, `states` and `front_X` are working memory."""
+    s, state = memory[0], states[0]
+    divisors_2X = np.ones((2, MAX_DIVISORS), np.int64)
     for p in range(len(which_P2)):
-        a, layer = which_P2[p, 0], layers_L[which_P2[p, 1]]
-        kept = Kept(asked_PDF[p], loops_PT[p], sizes_PT[p], cuts_POE[p], n_loops_P[p : p + 1])
-        _search(chips_A[a], habits_A[a], layer, s, tile_OT, asked_DF, best, counts, kept)
-        if counts[1] == 0:
-            best[TOTAL], best[WORST] = -1, counts[2]
-        results_PR[p], counts_P[p] = best, counts[0]
+        a, layer, found = which_P2[p, 0], layers_L[which_P2[p, 1]], found_P[p]
+        best = _search(chips_A[a], habits_A[a], layer, slack, divisors_2X, front_X, state, s)
+        if best >= 0:
+            _copy(front_X[best], found)
+        else:
+            found.result[TOTAL], found.result[STALL], found.result[WORST] = -1, state.short_bits, state.short_memory
+        found.n_tried = state.n_tried

@@ -1,4 +1,4 @@
-"""Exhaustive search over the mappings that a template's dataflow allows: least latency, then least energy.
+"""Exhaustive search over the mappings that a template's dataflow allows: least latency, and energy near it.
 
 Choose it for the templates; it answers tens of thousands of (accelerator, layer) pairs a second. The space: every
 alternative of unrolling, every loop order of the dataflow, up to five sizes each of the part of a loop whose results
@@ -15,8 +15,10 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from archip.core.errors import UserError
 from archip.hardware.accelerator import OPERANDS, Accelerator, Dataflow
@@ -33,32 +35,35 @@ _PIECE = 256  # pairs that one thread takes at a time
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Best mappings of P pairs: results as of the model (columns of ``models/_kernels.py``), and how many were tried.
+    """Best mappings of P pairs.
 
-    Where nothing fits, the first result is -1, and STALL and WORST hold the bits short and the memory that lacks them.
+    `results_PR` has the columns of ``models/_kernels.py``; where nothing fits, TOTAL is -1, STALL the bits short and
+    WORST the memory that lacks them. `n_tried_P` is the number of mappings that were costed.
     """
 
     accelerators: Sequence[Accelerator]
     which_P2: np.ndarray
-    results_PR: np.ndarray
-    n_tried_P: np.ndarray
-    asked_PDF: np.ndarray
-    loops_PT: np.ndarray
-    sizes_PT: np.ndarray
-    n_loops_P: np.ndarray
-    cuts_POE: np.ndarray
+    found_P: np.ndarray
+
+    @property
+    def results_PR(self) -> np.ndarray:
+        return self.found_P["result"]
+
+    @property
+    def n_tried_P(self) -> np.ndarray:
+        return self.found_P["n_tried"]
 
     def mapping(self, p: int) -> Mapping:
         """The best mapping of pair `p`."""
-        accelerator = self.accelerators[self.which_P2[p, 0]]
+        accelerator, found = self.accelerators[self.which_P2[p, 0]], self.found_P[p]
         spatial = tuple(
-            tuple((LOOPS[f], int(times)) for f, times in enumerate(self.asked_PDF[p, d]) if times > 1)
+            tuple((LOOPS[f], int(times)) for f, times in enumerate(found["asked_DF"][d]) if times > 1)
             for d in range(len(accelerator.array))
         )
-        n = self.n_loops_P[p]
-        temporal = tuple((LOOPS[f], int(k)) for f, k in zip(self.loops_PT[p, :n], self.sizes_PT[p, :n], strict=True))
+        n = found["n_loops"]
+        temporal = tuple((LOOPS[f], int(k)) for f, k in zip(found["loop_T"][:n], found["size_T"][:n], strict=True))
         cuts = {
-            operand: tuple(map(int, self.cuts_POE[p, o, 1 : len(accelerator.levels(operand)) + 1]))
+            operand: tuple(map(int, found["cuts_OE"][o, 1 : len(accelerator.levels(operand)) + 1]))
             for o, operand in enumerate(OPERANDS)
         }
         return Mapping(spatial, temporal, cuts)
@@ -66,33 +71,28 @@ class Found:
 
 @dataclass(frozen=True)
 class Exhaustive:
-    """The mapper of the templates; it has no options."""
+    """The mapper of the templates.
+
+    Attributes:
+        slack: latency that may be given for energy: of the mappings at most this share slower than the fastest, the one
+            of least energy is taken. 0 is least latency, then least energy.
+    """
+
+    slack: Annotated[float, Field(ge=0)] = 0.01
 
     def search(self, accelerators: Sequence[Accelerator], layers_L: np.ndarray, which_P2: np.ndarray) -> Found:
         """The best mapping of layer which[p, 1] on accelerator which[p, 0], for every pair p."""
-        n = len(which_P2)
-        found = Found(
-            accelerators=accelerators,
-            which_P2=np.ascontiguousarray(which_P2, dtype=np.int64),
-            results_PR=np.zeros((n, _kernels.N_RESULTS)),
-            n_tried_P=np.zeros(n, dtype=np.int64),
-            asked_PDF=np.ones((n, _kernels.MAX_ARRAY, 8), dtype=np.int64),
-            loops_PT=np.zeros((n, _kernels.MAX_LOOPS), dtype=np.int64),
-            sizes_PT=np.ones((n, _kernels.MAX_LOOPS), dtype=np.int64),
-            n_loops_P=np.zeros(n, dtype=np.int64),
-            cuts_POE=np.zeros((n, 3, _kernels.MAX_LEVELS + 1), dtype=np.int64),
-        )
+        which_P2 = np.ascontiguousarray(which_P2, dtype=np.int64)
+        found = Found(accelerators, which_P2, np.zeros(len(which_P2), _search.FOUND))
         chips_A, habits_A = pack_chips(accelerators), _pack_habits(accelerators)
 
         def work(begin: int) -> None:
+            working = _kernels.scratch(), np.zeros(1, _search.STATE), np.zeros(_search.FRONT, _search.FOUND)
             piece = slice(begin, begin + _PIECE)
-            arrays = (found.which_P2, found.results_PR, found.n_tried_P, found.asked_PDF, found.loops_PT)
-            more = (found.sizes_PT, found.n_loops_P, found.cuts_POE)
-            _search.search_batch(
-                chips_A, habits_A, layers_L, _kernels.scratch(), *(array[piece] for array in (*arrays, *more))
-            )
+            pairs = found.which_P2[piece], found.found_P[piece]
+            _search.search_batch(chips_A, habits_A, layers_L, float(self.slack), *working, *pairs)
 
-        begins = range(0, n, _PIECE)
+        begins = range(0, len(which_P2), _PIECE)
         if len(begins) == 1:
             work(0)
         else:

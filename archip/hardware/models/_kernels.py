@@ -80,7 +80,7 @@ SCRATCH = np.dtype(
         ("real_DF", np.float64, (MAX_ARRAY, 8)),  # unrollings f = D / (t e), usually fractions
         ("steps_F", np.int64, (8,)),  # temporal iterations t
         ("tile_2OEF", np.float64, (2, 3, MAX_LEVELS, 8)),  # unrolling below a level, with f and with floor(f)
-        ("fan_2OE", np.float64, (2, 3, MAX_LEVELS)),  # different lower tiles that one instance exchanges at a time
+        ("fan_3OE", np.float64, (3, 3, MAX_LEVELS)),  # different lower tiles that one instance exchanges at a time
         ("units_OE", np.float64, (3, MAX_LEVELS)),  # instances in use
         ("outside_E", np.int64, (_LINKS,)),  # 1: a reduction is unrolled further out than this level
         ("loop_T", np.int64, (MAX_LOOPS,)),  # temporal loops, innermost first
@@ -89,14 +89,14 @@ SCRATCH = np.dtype(
         ("product_T", np.float64, (MAX_LOOPS + 1,)),  # and over all of them
         ("cuts_OE", np.int64, (3, _LINKS)),  # memory e holds what the innermost cuts[o, e + 1] loops sweep
         ("period_OE", np.float64, (3, _LINKS)),  # by link, as are the next four
-        ("elements_2OE", np.float64, (2, 3, _LINKS)),  # with f and with floor(f)
+        ("elements_3OE", np.float64, (3, 3, _LINKS)),  # with f, with floor(f), and with f but not rounded
         ("window_OE", np.float64, (3, _LINKS)),
         ("link_bits_OE", np.float64, (3, _LINKS)),
         ("back_E", np.int64, (_LINKS,)),  # 1: partial sums come back over it
         ("ends_OE2", np.float64, (3, _LINKS, 2)),  # by link: first or last transfer at its outer and inner end
         ("occupied_V", np.float64, (MAX_MEMORIES,)),
-        # real, window, period, number of periods, rate, least, free in a period, free in a window
-        ("transfer_X8", np.float64, (_TRANSFERS, 8)),
+        # real, window, period, number of periods, rate, least, free in a period, free in a window, busy in all
+        ("transfer_X9", np.float64, (_TRANSFERS, 9)),
         ("where_X6", np.int64, (_TRANSFERS, 6)),  # memory, port, operand, link, end, loading
         ("order_X", np.int64, (_TRANSFERS,)),
         ("words_OE4", np.float64, (3, MAX_LEVELS, 4)),
@@ -109,7 +109,7 @@ SCRATCH = np.dtype(
 def scratch() -> np.ndarray:
     """Fresh working memory, an array of one record."""
     fresh = np.zeros(1, SCRATCH)
-    for name in ("tile_2OEF", "fan_2OE", "units_OE", "inside_TF", "product_T", "elements_2OE"):
+    for name in ("tile_2OEF", "fan_3OE", "units_OE", "inside_TF", "product_T", "elements_3OE"):
         fresh[name] = 1
     return fresh
 
@@ -205,8 +205,9 @@ def _spread_operand(chip, layer, o, s):
             elements(layer, o, ones, s.tile_2OEF[0, o, e]),
             elements(layer, o, ones, s.tile_2OEF[1, o, e]),
         )
-        s.fan_2OE[0, o, e] = _round(here[0] / below[0])
-        s.fan_2OE[1, o, e] = _round(here[1] / below[1])
+        s.fan_3OE[2, o, e] = here[0] / below[0]
+        s.fan_3OE[0, o, e] = _round(here[0] / below[0])
+        s.fan_3OE[1, o, e] = _round(here[1] / below[1])
         below = here
 
 
@@ -259,8 +260,9 @@ def _links(chip, layer, reduced, s):
             if j:
                 s.period_OE[o, j] = s.product_T[cut]
                 inside = s.inside_TF[cut]
-                s.elements_2OE[0, o, j] = _round(elements(layer, o, inside, s.tile_2OEF[0, o, j - 1]))
-                s.elements_2OE[1, o, j] = elements(layer, o, inside, s.tile_2OEF[1, o, j - 1])
+                s.elements_3OE[2, o, j] = elements(layer, o, inside, s.tile_2OEF[0, o, j - 1])
+                s.elements_3OE[0, o, j] = _round(s.elements_3OE[2, o, j])
+                s.elements_3OE[1, o, j] = elements(layer, o, inside, s.tile_2OEF[1, o, j - 1])
 
 
 @njit(cache=True)
@@ -287,7 +289,7 @@ def _windows(chip, s):
 @njit(cache=True)
 def _occupancy(chip, o, e, s):
     """Share of a memory that the part of a tile takes which changes at once."""
-    part = s.elements_2OE[0, o, e + 1] * s.link_bits_OE[o, e + 1] / _top(RELEVANT_OF[o], o, e, s)
+    part = s.elements_3OE[0, o, e + 1] * s.link_bits_OE[o, e + 1] / _top(RELEVANT_OF[o], o, e, s)
     return np.floor(part + _EPS) / chip.bits_V[chip.memory_OE[o, e]]
 
 
@@ -299,10 +301,10 @@ def _words(chip, total, s):
         levels = chip.levels_O[o]
         for e in range(levels):
             v = chip.memory_OE[o, e]
-            lower = _words_of(chip, o, v, e, s.elements_2OE[0, o, e] * s.fan_2OE[0, o, e], total, e, s)
+            lower = _words_of(chip, o, v, e, s.elements_3OE[0, o, e] * s.fan_3OE[0, o, e], total, e, s)
             higher = 0.0
             if e + 1 < levels:
-                higher = _words_of(chip, o, v, e + 1, s.elements_2OE[0, o, e + 1], total, e, s)
+                higher = _words_of(chip, o, v, e + 1, s.elements_3OE[0, o, e + 1], total, e, s)
             words = s.words_OE4[o, e]
             if o == O:
                 words[WR_LOW] = lower
@@ -326,43 +328,49 @@ def _words_of(chip, o, v, link, elements, total, e, s):
 
 
 @njit(cache=True)
-def _transfers(chip, total, s):
-    """Lists what goes over every port, memory by memory; returns how many there are."""
+def _transfers(chip, total, k, s):
+    """Lists what goes over every port, memory by memory; returns how many there are.
+
+    `k`: elements with unrollings as they are (0) or rounded down (1).
+    """
     n = 0
     for v in range(chip.n_memories):
         for o in (I, W, O):
             e = chip.level_VO[v, o]
             if e < 0:
                 continue
-            lower = s.elements_2OE[1, o, e] * s.fan_2OE[1, o, e]
+            lower = s.elements_3OE[k, o, e] * s.fan_3OE[k, o, e]
+            whole = s.elements_3OE[2, o, e] * s.fan_3OE[2, o, e]
             if o != O:
-                n = _transfer(chip, v, o, e, RD_LOW, lower, True, total, n, s)
+                n = _transfer(chip, v, o, e, RD_LOW, lower, whole, True, total, k, n, s)
             else:
-                n = _transfer(chip, v, o, e, WR_LOW, lower, True, total, n, s)
+                n = _transfer(chip, v, o, e, WR_LOW, lower, whole, True, total, k, n, s)
                 if s.back_E[e]:
-                    n = _transfer(chip, v, o, e, RD_LOW, lower, False, total, n, s)
+                    n = _transfer(chip, v, o, e, RD_LOW, lower, whole, False, total, k, n, s)
             if e + 1 < chip.levels_O[o]:
-                higher = s.elements_2OE[1, o, e + 1]
+                higher = s.elements_3OE[k, o, e + 1]
+                whole = s.elements_3OE[2, o, e + 1]
                 if o != O:
-                    n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, True, total, n, s)
+                    n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, whole, True, total, k, n, s)
                 else:
-                    n = _transfer(chip, v, o, e + 1, RD_HIGH, higher, True, total, n, s)
+                    n = _transfer(chip, v, o, e + 1, RD_HIGH, higher, whole, True, total, k, n, s)
                     if s.back_E[e + 1]:
-                        n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, False, total, n, s)
+                        n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, whole, False, total, k, n, s)
     return n
 
 
 @njit(cache=True)
-def _transfer(chip, v, o, link, direction, elements, loads, total, n, s):
-    """Adds one transfer; `loads`: it is on the way of data in (W, I) or out (O)."""
+def _transfer(chip, v, o, link, direction, elements, whole, loads, total, k, n, s):
+    """Adds one transfer; `whole`: elements before rounding; `loads`: on the way of data in (W, I) or out (O)."""
     wide, bits, period = chip.wide_V[v], s.link_bits_OE[o, link], s.period_OE[o, link]
-    row, where = s.transfer_X8[n], s.where_X6[n]
+    row, where = s.transfer_X9[n], s.where_X6[n]
     row[0] = np.ceil(elements * bits / wide)
     row[1] = s.window_OE[o, link]
     row[2] = period
     row[3] = total / period
     row[4] = np.floor(elements * bits / period + _EPS)
-    row[5] = np.ceil(s.elements_2OE[1, o, 1] * s.link_bits_OE[o, 1] / wide)
+    row[5] = np.ceil(s.elements_3OE[k, o, 1] * s.link_bits_OE[o, 1] / wide)
+    row[8] = whole * bits / wide * row[3]
     reads = direction in (RD_HIGH, RD_LOW)
     ports = chip.ports_V[v]
     where[0] = v
@@ -381,7 +389,7 @@ def _uncovered(k, x, s):
     """
     free = 0.0
     while k >= 0:
-        row = s.transfer_X8[s.order_X[k]]
+        row = s.transfer_X9[s.order_X[k]]
         free += np.floor(x / row[2]) * row[6]
         x = x % row[2]
         if x <= row[1]:
@@ -395,19 +403,19 @@ def _uncovered(k, x, s):
 def _covered(n, total, s):
     """Cycles in which at least one of the port's n windows is open."""
     for i in range(n):
-        if s.transfer_X8[s.order_X[i], 1] >= s.transfer_X8[s.order_X[i], 2]:
+        if s.transfer_X9[s.order_X[i], 1] >= s.transfer_X9[s.order_X[i], 2]:
             return total
     for i in range(1, n):  # insertion sort by period
         k, j = s.order_X[i], i
-        while j and s.transfer_X8[s.order_X[j - 1], 2] > s.transfer_X8[k, 2]:
+        while j and s.transfer_X9[s.order_X[j - 1], 2] > s.transfer_X9[k, 2]:
             s.order_X[j] = s.order_X[j - 1]
             j -= 1
         s.order_X[j] = k
     for i in range(n):
-        row = s.transfer_X8[s.order_X[i]]
+        row = s.transfer_X9[s.order_X[i]]
         row[7] = _uncovered(i - 1, row[1], s)
         row[6] = _uncovered(i - 1, row[2], s) - row[7]
-    longest = s.transfer_X8[s.order_X[n - 1]]
+    longest = s.transfer_X9[s.order_X[n - 1]]
     return (longest[2] - longest[6]) * (total / longest[2])
 
 
@@ -416,7 +424,7 @@ def _port_stall(n, total, s):
     """Stall of a port with the n transfers in `order_X`."""
     late = early = busy = 0.0
     for i in range(n):
-        row = s.transfer_X8[s.order_X[i]]
+        row = s.transfer_X9[s.order_X[i]]
         stall = (row[0] - row[1]) * (row[3] - 1)
         late += max(0.0, stall)
         early += min(0.0, stall)
@@ -443,7 +451,7 @@ def _first_and_last(n, wide, cycles, s):
     """Cycles of the first or last transfer of each of the n loads of one port: what the array's work cannot hide."""
     rate = 0.0
     for i in range(n):
-        row = s.transfer_X8[s.order_X[i]]
+        row = s.transfer_X9[s.order_X[i]]
         if row[3] > 1:
             rate += row[4]
     free = max(0.0, (wide - rate) / wide * cycles)
@@ -451,11 +459,11 @@ def _first_and_last(n, wide, cycles, s):
         best, largest = -1, -1.0
         for i in range(n):
             x = s.order_X[i]
-            if x >= 0 and s.transfer_X8[x, 0] > largest:
-                best, largest = i, s.transfer_X8[x, 0]
+            if x >= 0 and s.transfer_X9[x, 0] > largest:
+                best, largest = i, s.transfer_X9[x, 0]
         x = s.order_X[best]
         s.order_X[best] = -1
-        row, where = s.transfer_X8[x], s.where_X6[x]
+        row, where = s.transfer_X9[x], s.where_X6[x]
         hidden = 0.0
         if row[3] == 1:
             hidden = min(max(0.0, row[0] - row[5]), free)
@@ -464,14 +472,17 @@ def _first_and_last(n, wide, cycles, s):
 
 
 @njit(cache=True)
-def evaluate(chip, layer, n_loops, skew, s):
-    """Costs one mapping, whose spread, sweep and cuts stand in `s`, into ``s.result`` and ``s.words_OE4``."""
+def evaluate(chip, layer, n_loops, skew, zigzag, s):
+    """Costs one mapping, whose spread, sweep and cuts stand in `s`, into ``s.result`` and ``s.words_OE4``.
+
+    `zigzag`: that tool's conventions (see ``models/loopnest.py``).
+    """
     total = s.product_T[n_loops]
     _links(chip, layer, reduction_end(n_loops, s), s)
     _windows(chip, s)
     energy = _words(chip, total, s)
-    n = _transfers(chip, total, s)
-    stall, worst = 0.0, -1
+    n = _transfers(chip, total, 1 if zigzag else 0, s)
+    stall, worst, busiest, most = 0.0, -1, -1, 0.0
     for v in range(chip.n_memories):
         for port in range(chip.ports_V[v]):
             m = _gather(port, v, n, False, s)
@@ -479,6 +490,11 @@ def evaluate(chip, layer, n_loops, skew, s):
                 late = _port_stall(m, total, s)
                 if late > stall:
                     stall, worst = late, v
+                busy = 0.0
+                for i in range(m):
+                    busy += s.transfer_X9[s.order_X[i], 8]
+                if busy > most:
+                    most, busiest = busy, v
     for v in range(chip.n_memories):
         for port in range(chip.ports_V[v]):
             m = _gather(port, v, n, True, s)
@@ -496,12 +512,27 @@ def evaluate(chip, layer, n_loops, skew, s):
     result[TOTAL], result[STALL], result[WORST] = total, stall, worst
     result[ONLOAD], result[OFFLOAD] = max(in_out[W], in_out[I]), in_out[O]
     result[DRAIN] = skew if chip.systolic else 0
+    cycles = total + stall + result[ONLOAD] + result[OFFLOAD]
+    if not zigzag and most > cycles:
+        result[ONLOAD] += most - cycles
+        result[WORST] = busiest
     result[ENERGY], result[MAC_ENERGY] = energy + mac_energy, mac_energy
 
 
 @njit(cache=True, nogil=True)
 def evaluate_batch(
-    chips_A, layers_L, which_M2, asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE, memory, results_MR, words_MOE4
+    chips_A,
+    layers_L,
+    which_M2,
+    asked_MDF,
+    loops_MT,
+    sizes_MT,
+    n_loops_M,
+    cuts_MOE,
+    zigzag,
+    memory,
+    results_MR,
+    words_MOE4,
 ):
     """Costs mapping m of layer which[m, 1] on accelerator which[m, 0], for all m; `memory` is from `scratch`."""
     s = memory[0]
@@ -514,7 +545,7 @@ def evaluate_batch(
         for o in range(3):
             for e in range(MAX_LEVELS + 1):
                 s.cuts_OE[o, e] = cuts_MOE[m, o, e]
-        evaluate(chip, layer, n_loops, skew, s)
+        evaluate(chip, layer, n_loops, skew, zigzag, s)
         for r in range(N_RESULTS):
             results_MR[m, r] = s.result[r]
         for o in range(3):

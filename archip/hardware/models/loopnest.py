@@ -1,14 +1,14 @@
 """Loop nests on any memory hierarchy: the general analytical model, per layer and mapping.
 
-Choose it for anything that the templates describe, and whenever a mapping is to be costed or searched. It agrees with
-ZigZag 3.9.1 on that tool's own mappings, number by number.
+Choose it for anything that the templates describe, and whenever a mapping is to be costed or searched. With `zigzag` it
+agrees with ZigZag 3.9.1 on that tool's own mappings, number by number.
 
 A layer is the loops B G K C OY OX FY FX. Some are unrolled over the array; the others make one temporal sequence,
 which every operand (W weights, I inputs, O outputs) cuts at its own places: memory i holds what the loops inside its
 cut sweep.
 
 - Tiles: products of the relevant loops; for the input, the distinct rows and columns under the window, padding not
-  stored. Unrollings are D / t, usually fractions, for energy, and rounded down for latency.
+  stored. Unrollings are D / t, usually fractions.
 - Transfers: a memory hands a tile to the next inner one each time an outer loop advances. Copies of the same data are
   multicast and partial sums of one output are added up free of charge. Partial sums go out and come back at their own
   width as long as a reduction loop is left outside.
@@ -70,7 +70,16 @@ class MappingCosts:
 
 @dataclass(frozen=True)
 class Loopnest:
-    """The general model; it has no options."""
+    """The general model.
+
+    Attributes:
+        zigzag: keep to two conventions of that tool: latency counts unrollings rounded down, and first and last
+            transfers of different operands may use one port at the same time. By default unrollings count as they are
+            and a port carries one thing at a time, so that no layer is faster than any port can move its data; what is
+            missing is added to the on-load.
+    """
+
+    zigzag: bool = False
 
     def costs(
         self,
@@ -107,7 +116,17 @@ class Loopnest:
         results_MR = np.zeros((n, kernels.N_RESULTS))
         words_MOE4 = np.zeros((n, 3, kernels.MAX_LEVELS, 4))
         which_M2 = np.asarray(which_M2, dtype=np.int64)
-        arrays = (asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE, kernels.scratch(), results_MR, words_MOE4)
+        arrays = (
+            asked_MDF,
+            loops_MT,
+            sizes_MT,
+            n_loops_M,
+            cuts_MOE,
+            self.zigzag,
+            kernels.scratch(),
+            results_MR,
+            words_MOE4,
+        )
         kernels.evaluate_batch(pack_chips(accelerators), layers_L, which_M2, *arrays)
         return MappingCosts(*results_MR.T, words_MOE4=words_MOE4)
 
