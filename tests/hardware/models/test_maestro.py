@@ -2,9 +2,9 @@
 
 import csv
 import os
+import sys
 from pathlib import Path
 
-import _maestro_by_rule
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,9 @@ from archip.core.errors import UserError
 from archip.hardware.models import maestro
 from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.models.maestro import DATAFLOWS, Maestro
+
+sys.path.insert(0, str(Path(__file__).parent))
+import _maestro_by_rule
 
 WIDE = {"pes": 64, "cluster": 8, "noc_bandwidth": 16}
 
