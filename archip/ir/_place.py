@@ -72,7 +72,7 @@ class Place:
             return x, tuple(before for before, _ in pads)
         return self.add("pad", x, part="pad", pads=tuple(pads), value=value), (0,) * len(pads)
 
-    def product(self, left: Value, right: Value, bias: Value | None = None, **bits: int) -> Value:
+    def product(self, left: Value, right: Value, bias: Value | None = None, **bits: Any) -> Value:
         """A matrix product, plus `bias`; a linear layer if the right side is a matrix of weights."""
         b = self.shape(right)
         is_layer = isinstance(right, Known) and (right.is_trained or right.bits is not None) and len(b) == 2
@@ -83,7 +83,7 @@ class Place:
             else self._matmul(left, right, bits)  # fmt: skip
         return y if bias is None else self.add("add", y, bias, part="bias")
 
-    def _matmul(self, left: Value, right: Value, bits: Mapping[str, int]) -> Value:
+    def _matmul(self, left: Value, right: Value, bits: Mapping[str, Any]) -> Value:
         """As numpy multiplies: a vector is a row on the left, a column on the right."""
         a, b = self.shape(left), self.shape(right)
         left = self.view(left, (1, *a), "left") if len(a) == 1 else left

@@ -62,8 +62,14 @@ def _conv(p: Place, a: Any) -> Result:
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         x, padding = p.padded(x, [(t // 2, t - t // 2) for t in total])
     padding = (0,) * rank if padding == "valid" else _list(padding, rank)
-    attrs: dict[str, Any] = {"kernel": kernel, "stride": _list(a.stride, rank), "padding": padding, "dilation": dilation,
-             "groups": a.groups, "bias": a.bias is not None}  # fmt: skip
+    attrs: dict[str, Any] = {
+        "kernel": kernel,
+        "stride": _list(a.stride, rank),
+        "padding": padding,
+        "dilation": dilation,
+        "groups": a.groups,
+        "bias": a.bias is not None,
+    }
     tensors = {"weight": a.weight, "bias": a.bias}
     if getattr(a, "transposed", hasattr(a, "output_padding")):
         channels = p.shape(a.weight)[1] * a.groups

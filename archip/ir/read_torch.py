@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -46,7 +47,8 @@ def read_torch(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor]) 
     except ImportError:
         raise MissingExtra("torch", "torch", "reading a torch module") from None
     where = type(module).__name__
-    with _evaluation_mode(module), torch.no_grad():
+    with _evaluation_mode(module), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice of torch.export to those who deploy what it exports
         try:
             program = torch.export.export(module, tuple(example_inputs))
         except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
