@@ -201,7 +201,7 @@ def _tiles(chip, layer, o, v, n, reduced, room, tile_OT, s):
     if o == O and (reduced > begin or s.outside_E[e]):
         bits = chip.partial_bits
     for t in range(begin, n + 1):
-        tile_OT[o, t] = elements(layer, o, s.inside_TF[t], s.tile_2OEF[0, o, e]) * bits
+        tile_OT[o, t] = elements(layer, o, s.inside_TF[t], s.tile_2OEF[0, o, e], False) * bits
         if tile_OT[o, t] > room and t > begin:
             return t - 1
     return n
@@ -362,7 +362,7 @@ def _search(chip, habit, layer, slack, divisors_2X, front_X, state, s):
     for u in range(MAX_UNROLLINGS):
         if not _unroll(chip, habit, u, layer.dims_F, state.asked_DF):
             continue
-        skew = spread(chip, layer, state.asked_DF, s)
+        skew = spread(chip, layer, state.asked_DF, False, s)
         cycles = 1.0
         for f in range(8):
             cycles *= s.steps_F[f]

@@ -124,15 +124,19 @@ def _round(x):
 
 
 @njit(cache=True)
-def _length(outputs, taps, step, spread, extent):
-    """Distinct input positions step * i + spread * j of i < outputs, j < taps: pairs less those met again."""
-    a, b = np.floor(outputs + _EPS), np.floor(taps + _EPS)
-    return min(a * b - max(0.0, a - spread) * max(0.0, b - step), extent)
+def _floor(x):
+    return np.floor(x + _EPS)
 
 
 @njit(cache=True)
-def elements(layer, o, time_F, space_F):
-    """Elements of an operand in the loops whose products are time * space."""
+def _length(outputs, taps, step, spread, extent):
+    """Distinct input positions step * i + spread * j of i < outputs, j < taps: pairs less those met again."""
+    return min(outputs * taps - max(0.0, outputs - spread) * max(0.0, taps - step), extent)
+
+
+@njit(cache=True)
+def elements(layer, o, time_F, space_F, zigzag):
+    """Elements of an operand in the loops whose products are time * space, a fraction where these are."""
     if o == W:
         return (
             (time_F[G] * space_F[G])
@@ -144,14 +148,17 @@ def elements(layer, o, time_F, space_F):
     both = (time_F[B] * space_F[B]) * (time_F[G] * space_F[G])
     if o == O:
         return both * (time_F[K] * space_F[K]) * (time_F[OY] * space_F[OY]) * (time_F[OX] * space_F[OX])
-    step, spread, extent = layer.step_2, layer.spread_2, layer.extent_2
-    rows = _length(time_F[OY] * space_F[OY], time_F[FY] * space_F[FY], step[0], spread[0], extent[0])
-    columns = _length(time_F[OX] * space_F[OX], time_F[FX] * space_F[FX], step[1], spread[1], extent[1])
+    high, tall = time_F[OY] * space_F[OY], time_F[FY] * space_F[FY]
+    broad, deep = time_F[OX] * space_F[OX], time_F[FX] * space_F[FX]
+    if zigzag:
+        high, tall, broad, deep = _floor(high), _floor(tall), _floor(broad), _floor(deep)
+    rows = _length(high, tall, layer.step_2[0], layer.spread_2[0], layer.extent_2[0])
+    columns = _length(broad, deep, layer.step_2[1], layer.spread_2[1], layer.extent_2[1])
     return both * (time_F[C] * space_F[C]) * rows * columns
 
 
 @njit(cache=True)
-def spread(chip, layer, asked_DF, s):
+def spread(chip, layer, asked_DF, zigzag, s):
     """Fills `s` with what follows from the unrollings asked for alone; returns the sum of (unrolling - 1)."""
     for f in range(8):
         largest, product = 0, 1
@@ -164,7 +171,7 @@ def spread(chip, layer, asked_DF, s):
         s.steps_F[f] = -(-size // product)
         s.real_DF[largest, f] = size * asked_DF[largest, f] / (s.steps_F[f] * product)
     for o in range(3):
-        _spread_operand(chip, layer, o, s)
+        _spread_operand(chip, layer, o, zigzag, s)
     s.outside_E[chip.levels_O[O]] = 0
     skew = 0
     for d in range(MAX_ARRAY):
@@ -176,7 +183,7 @@ def spread(chip, layer, asked_DF, s):
 
 
 @njit(cache=True)
-def _spread_operand(chip, layer, o, s):
+def _spread_operand(chip, layer, o, zigzag, s):
     levels = chip.levels_O[o]
     below = (1.0, 1.0)
     taken = 0  # bit set of array dimensions that an inner memory serves
@@ -191,7 +198,7 @@ def _spread_operand(chip, layer, o, s):
                 taken |= 1 << d
                 for f in range(8):
                     s.tile_2OEF[0, o, e, f] *= s.real_DF[d, f]
-                    s.tile_2OEF[1, o, e, f] *= np.floor(s.real_DF[d, f] + _EPS)
+                    s.tile_2OEF[1, o, e, f] *= _floor(s.real_DF[d, f])
         units, reduces = 1.0, False
         for d in range(MAX_ARRAY):
             if not (taken >> d) & 1:
@@ -202,8 +209,8 @@ def _spread_operand(chip, layer, o, s):
         if o == O:
             s.outside_E[e] = reduces
         here = (
-            elements(layer, o, ones, s.tile_2OEF[0, o, e]),
-            elements(layer, o, ones, s.tile_2OEF[1, o, e]),
+            elements(layer, o, ones, s.tile_2OEF[0, o, e], zigzag),
+            elements(layer, o, ones, s.tile_2OEF[1, o, e], zigzag),
         )
         s.fan_3OE[2, o, e] = here[0] / below[0]
         s.fan_3OE[0, o, e] = _round(here[0] / below[0])
@@ -243,7 +250,7 @@ def _top(table_F, o, e, s):
 
 
 @njit(cache=True)
-def _links(chip, layer, reduced, s):
+def _links(chip, layer, reduced, zigzag, s):
     """Period, elements, bits of every link."""
     for o in range(3):
         bottom = 0
@@ -260,9 +267,9 @@ def _links(chip, layer, reduced, s):
             if j:
                 s.period_OE[o, j] = s.product_T[cut]
                 inside = s.inside_TF[cut]
-                s.elements_3OE[2, o, j] = elements(layer, o, inside, s.tile_2OEF[0, o, j - 1])
+                s.elements_3OE[2, o, j] = elements(layer, o, inside, s.tile_2OEF[0, o, j - 1], zigzag)
                 s.elements_3OE[0, o, j] = _round(s.elements_3OE[2, o, j])
-                s.elements_3OE[1, o, j] = elements(layer, o, inside, s.tile_2OEF[1, o, j - 1])
+                s.elements_3OE[1, o, j] = elements(layer, o, inside, s.tile_2OEF[1, o, j - 1], zigzag)
 
 
 @njit(cache=True)
@@ -478,7 +485,7 @@ def evaluate(chip, layer, n_loops, skew, zigzag, s):
     `zigzag`: that tool's conventions (see ``models/loopnest.py``).
     """
     total = s.product_T[n_loops]
-    _links(chip, layer, reduction_end(n_loops, s), s)
+    _links(chip, layer, reduction_end(n_loops, s), zigzag, s)
     _windows(chip, s)
     energy = _words(chip, total, s)
     n = _transfers(chip, total, 1 if zigzag else 0, s)
@@ -538,7 +545,7 @@ def evaluate_batch(
     s = memory[0]
     for m in range(len(which_M2)):
         chip, layer, n_loops = chips_A[which_M2[m, 0]], layers_L[which_M2[m, 1]], n_loops_M[m]
-        skew = spread(chip, layer, asked_MDF[m], s)
+        skew = spread(chip, layer, asked_MDF[m], zigzag, s)
         for t in range(n_loops):
             s.loop_T[t], s.size_T[t] = loops_MT[m, t], sizes_MT[m, t]
         sweep(n_loops, s)

@@ -73,10 +73,10 @@ class Loopnest:
     """The general model.
 
     Attributes:
-        zigzag: keep to two conventions of that tool: latency counts unrollings rounded down, and first and last
-            transfers of different operands may use one port at the same time. By default unrollings count as they are
-            and a port carries one thing at a time, so that no layer is faster than any port can move its data; what is
-            missing is added to the on-load.
+        zigzag: keep to three conventions of that tool: latency counts unrollings rounded down, so do the windows of
+            the input, and first and last transfers of different operands may use one port at the same time. By default
+            unrollings count as they are and a port carries one thing at a time, so that no layer is faster than any
+            port can move its data; what is missing is added to the on-load.
     """
 
     zigzag: bool = False
