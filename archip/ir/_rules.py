@@ -264,7 +264,7 @@ def last_axes(a: Attrs, shape: Shape) -> Shape:
 
 def concat_shape(a: Attrs, s: Shapes) -> Sequence[Shape]:
     axis = axis_of(a["axis"], len(s[0]))
-    if any(t[:axis] + t[axis + 1 :] != s[0][:axis] + s[0][axis + 1 :] for t in s):
+    if any(len(t) != len(s[0]) or t[:axis] + t[axis + 1 :] != s[0][:axis] + s[0][axis + 1 :] for t in s):
         raise CandidateError(f"shapes {', '.join(map(str, s))} cannot be joined along axis {axis}")
     return [(*s[0][:axis], sum(t[axis] for t in s), *s[0][axis + 1 :])]
 
