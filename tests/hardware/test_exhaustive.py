@@ -103,25 +103,18 @@ def test_slack_buys_energy(template, layers):
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_few_random_orders_beat_the_dataflow(template, layers):
-    """One random order of whole loops at a time, with the template's own unrolling and cutting; it cannot often win."""
+def test_random_orders_hardly_beat_the_dataflow(template, layers):
+    """The best of 40 random orders of all loops, unrolled and cut alike, gains 2 % on average at most."""
     accelerator = template(pes=160, bandwidth=8e9).accelerator()
     rng = np.random.default_rng(0)
-    best = search([accelerator], layers).results_PR
     loops = ["FX", "FY", "C", "K", "OX", "OY", "G"]
-    randoms = [
-        replace(accelerator, dataflow=replace(accelerator.dataflow, orders=(_order(rng.permutation(loops)),)))
-        for _ in range(40)
-    ]
-    found = search(randoms, layers).results_PR.reshape(40, len(layers), -1)
-    cycles, record = np.rint(found[:, :, :5].sum(2)), np.rint(best[:, :5].sum(1))
-    won = (cycles < 0.999 * record) & (found[:, :, 0] > 0)
-    assert won.mean() < 0.05, won.mean()
-
-
-def _order(loops):
-    """Register and buffer parts are written but as small as the search makes them vary."""
-    return " ".join(["OX'", *loops, 'K"', "B"])
+    orders = [" ".join(["OX'", *rng.permutation(loops), 'K"', "B"]) for _ in range(40)]
+    others = [replace(accelerator, dataflow=replace(accelerator.dataflow, orders=(order,))) for order in orders]
+    found = search(others, layers).results_PR.reshape(40, len(layers), -1)
+    cycles = np.where(found[:, :, 0] > 0, np.rint(found[:, :, :5].sum(2)), np.inf).min(0)
+    record = np.rint(search([accelerator], layers).results_PR[:, :5].sum(1))
+    assert np.exp(np.log(np.minimum(cycles / record, 1)).mean()) > 0.98
+    assert (cycles >= record).mean() > 0.5
 
 
 def test_permutations_of_the_outer_loops_are_covered():

@@ -151,11 +151,12 @@ def _lay_out(habit, q, state, s):
 
 
 @njit(cache=True)
-def cut(chip, layer, n, fill, tile_OT, s):
+def cut(chip, layer, n, fill, streams, tile_OT, s):
     """Gives every operand's memories, inside out, the loops that leave the least to fetch from further out.
 
     Of all ways to fill a memory (up to the share `fill`) the one that moves the fewest bits over its outer side is
-    taken. Loops that an operand does not depend on then move inwards.
+    taken; of equal ones the one that holds most, or least if it `streams`. Loops that an operand does not depend on
+    then move inwards.
 
     Returns:
         (memory, bits short) of the first memory that cannot hold one element of each, or (-1, 0).
@@ -170,7 +171,7 @@ def cut(chip, layer, n, fill, tile_OT, s):
         known = tile_OT[W, begins[W]] + tile_OT[I, begins[I]] + tile_OT[O, begins[O]]
         if known > chip.bits_V[v]:
             return v, known - chip.bits_V[v]
-        chosen = _fill(begins, ends, room, tile_OT, s)
+        chosen = _fill(begins, ends, room, streams, tile_OT, s)
         for o in range(3):
             e = chip.level_VO[v, o]
             if e >= 0:
@@ -208,7 +209,7 @@ def _tiles(chip, layer, o, v, n, reduced, room, tile_OT, s):
 
 
 @njit(cache=True)
-def _fill(begins, ends, room, tile_OT, s):
+def _fill(begins, ends, room, streams, tile_OT, s):
     """Numbers of innermost loops (W, I, O) to hold in one memory; the least if nothing fits."""
     least, chosen = np.inf, begins
     for w in range(begins[W], ends[W] + 1):
@@ -221,7 +222,7 @@ def _fill(begins, ends, room, tile_OT, s):
                 if size + tile_OT[O, o] > room:
                     break
                 all_moved = moved + tile_OT[O, o] / s.product_T[o]
-                if all_moved <= least:
+                if all_moved < least * (1 - 1e-9) or (all_moved <= least and not streams):
                     least, chosen = all_moved, (w, i, o)
     return chosen
 
@@ -244,28 +245,30 @@ def _latency(result):
 
 @njit(cache=True)
 def _try(chip, layer, n, skew, front_X, state, s):
-    """Cuts and costs the loops in `s`, and keeps them if that is worth it. Returns whether nothing moves twice."""
-    fill, moves_least = 1.0, False
-    for attempt in range(2):
-        v, short = cut(chip, layer, n, fill, state.tile_OT, s)
+    """Cuts and costs the loops in `s`, and keeps what is worth it. Returns whether nothing moves twice.
+
+    Memories hold as much as they can; or half of it, so that they are double-buffered; or as little as moves no more,
+    so that the array need not wait long for its first data. All three are always tried: then no mapping that is open
+    to a slow memory is closed to a fast one, and more bandwidth is never slower.
+    """
+    moves_least = False
+    for attempt in range(3):
+        fill, streams = (0.5, False) if attempt == 1 else (1.0, attempt == 2)
+        v, short = cut(chip, layer, n, fill, streams, state.tile_OT, s)
         if v >= 0:
-            if attempt == 0:
-                state.short_memory, state.short_bits = v, short
-            return moves_least
+            state.short_memory, state.short_bits = v, short
+            return False
         evaluate(chip, layer, n, skew, False, s)
-        state.n_tried += 1
+        _offer(n, front_X, state, s)
         if attempt == 0:
             moves_least = _moves_least(chip, layer, n, s)
-        _offer(n, front_X, state, s)
-        if s.result[STALL] == 0:
-            break
-        fill = 0.5  # room for a double buffer
     return moves_least
 
 
 @njit(cache=True)
 def _offer(n, front_X, state, s):
     """Puts the mapping in `s` into the front, unless another is at least as good in both cycles and energy."""
+    state.n_tried += 1
     latency, energy = _latency(s.result), s.result[ENERGY]
     kept = 0
     for x in range(state.n_front):

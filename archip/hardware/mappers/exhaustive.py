@@ -3,9 +3,10 @@
 Choose it for the templates; it answers tens of thousands of (accelerator, layer) pairs a second. The space: every
 alternative of unrolling, every loop order of the dataflow, up to five sizes each of the part of a loop whose results
 stay in the innermost memory and of the part that a buffer is offered. The memories then cut the loops, inside out: of
-all ways to fill one, the one that moves the fewest bits over its outer side; where that stalls the array, once more
-with half of each memory, so that it can be double-buffered. The answer is the best of these mappings, not of all that
-exist.
+all ways to fill one, the one that moves the fewest bits over its outer side; with all of each memory, with half of it,
+so that it is double-buffered, and with as little as moves no more, so that the array waits less for its first data.
+The answer is the best of these mappings, not of all that exist: the best of 180 random orders of the loops is about
+0.5 % faster on average.
 Source: the cutting of loops into memories is that of ZigZag's LOMA engine (Symons et al., AICAS 2021).
 """
 
