@@ -102,8 +102,8 @@ def _unsupported(program: ExportedProgram) -> dict[str, list[str]]:
             continue
         if _op(node) in FACTORIES or (node.all_input_nodes and {n.name for n in node.all_input_nodes} <= constant):
             constant.add(node.name)
-        elif "val" in node.meta and _op(node) not in ATEN and _op(node) != "getitem":
-            missing.setdefault(str(node.target).removeprefix("aten."), []).append(node.name)
+        elif "val" in node.meta and _op(node) not in (*ATEN, "getitem"):
+            missing.setdefault(str(node.target).removesuffix(".default"), []).append(node.name)
     return missing
 
 
@@ -180,9 +180,9 @@ class _Reader:
         for value in tensors:
             if isinstance(value, Known) and value.is_trained and value.key.endswith("weight") and _op(node) in _LAYERS:
                 return value.key.removesuffix("weight").rstrip("._") or "weight"
-        path = _path(node.meta)
-        if path in self._leaves and path not in self._named and path:
-            self._named.add(path)
+        call, path = _path(node.meta)
+        if path in self._leaves and call not in self._named and path:
+            self._named.add(call)
             return path
         return f"{path}.{_op(node)}" if path else _op(node)
 
@@ -196,9 +196,11 @@ _LAYERS = frozenset(
 )  # named like their first weight
 
 
-def _path(meta: Mapping[str, Any]) -> str:
-    stack = list(meta.get("nn_module_stack", {}).values())
-    return stack[-1][0].partition("@")[0].removeprefix("L['self'].") if stack else ""
+def _path(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """The call of the innermost module, and the path of that module."""
+    stack = meta.get("nn_module_stack", {})
+    call = next(reversed(stack), "")
+    return call, stack[call][0].partition("@")[0] if stack else ""
 
 
 def _shapes(node: FxNode) -> list[Shape]:
