@@ -10,6 +10,7 @@ help:            ## this list
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data]' pytest hypothesis ruff pyright codespell
+	$(BIN)/python -m archip.hardware.compile
 	touch $@
 
 venv: .venv/ready  ## set up .venv, nothing else

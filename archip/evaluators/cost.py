@@ -26,6 +26,7 @@ from archip.core.objectives import Goals
 from archip.core.protocols import Progress, RunContext, Stage, Task
 from archip.core.record import Outcome, Status
 from archip.hardware.accelerator import Accelerator
+from archip.hardware.compile import compile_kernels
 from archip.hardware.cost import LayerCosts, layer_costs
 from archip.hardware.schedule._schedule import Schedule
 from archip.ir.workload import Workload, workload
@@ -132,7 +133,14 @@ class _CostStage:
         self._task_workload = lru_cache(maxsize=4096)(self._make_workload)
 
     def prepare(self, progress: Progress | None) -> None:
-        pass
+        """Compile the kernels where the disk does not have them: half a minute, once on a machine."""
+        if self.run.target is None:
+            return
+        handle = progress.start("compile the cost model (once)", 1) if progress else None
+        compile_kernels()
+        if progress:
+            progress.advance(handle)
+            progress.finish(handle)
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         return [self._outcome(candidate) for candidate in candidates]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from archip.core.errors import UserError
@@ -22,8 +22,9 @@ _ENTRY = "archip"  # the key of our JSON in the file's own table of text
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write `tensors` and the JSON value `about`; a kill leaves the file as it was before."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    contents = save({k: t.contiguous() for k, t in tensors.items()}, {_ENTRY: json.dumps(about)})
     with replacing(path) as temporary:
-        save_file({k: t.contiguous() for k, t in tensors.items()}, temporary, {_ENTRY: json.dumps(about)})
+        temporary.write_bytes(contents)  # unlike the library's own writer, this says OSError where the disk is full
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,0 +1,33 @@
+"""Compile: runs every compiled kernel once, so that the search itself need not wait for the compiler.
+
+numba keeps what it compiled on the disk; on a machine that has it already this takes well under a second.
+`python -m archip.hardware.compile` does it ahead of time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from archip.core import registry
+from archip.hardware.cost import layer_costs
+from archip.ir.graph import GraphBuilder
+from archip.ir.workload import workload
+
+__all__ = ["compile_kernels"]
+
+
+def compile_kernels() -> None:
+    """Price two layers on every template, and schedule them with every policy."""
+    g = GraphBuilder()
+    x = g.input("x", (1, 4, 8, 8), "NCHW")
+    x = g.add("conv", x, name="conv", out_channels=4, kernel=(3, 3))
+    work = workload(g.finish(g.add("global_avg_pool", x, name="pool")))
+    templates = [registry.find("hardware/templates", name) for name in registry.names("hardware/templates")]
+    costs = layer_costs(work, [template(pes=64, bandwidth=8e9).accelerator() for template in templates])
+    for name in registry.names("hardware/schedule"):
+        policy = registry.create("hardware/schedule", name)
+        policy.schedule(costs.cycles_AL, costs.energy_AL, np.zeros(len(work), np.int64), int(costs.cycles_AL.sum()))
+
+
+if __name__ == "__main__":
+    compile_kernels()
