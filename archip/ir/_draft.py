@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from archip.core.errors import CandidateError
 from archip.ir.graph import Graph, Input, Node
-from archip.ir.ops import OPS, output_shapes
+from archip.ir.ops import OPS, output_shapes, weights
 
 __all__ = ["Draft", "Known", "Value"]
 
@@ -87,7 +88,9 @@ class Draft:
         if tied := tuple((k, owner) for k, owner in owners.items() if owner != f"{name}.{k}"):
             given["tied"] = tied
         node = Node.of(name, op, values, given)
-        self.shapes |= output_shapes(node, [self.shapes[v] for v in values])
+        shapes = [self.shapes[v] for v in values]
+        self.shapes |= output_shapes(node, shapes)
+        _check_weights(node, shapes, tensors or {})
         self._nodes[name] = node
         return name
 
@@ -128,6 +131,13 @@ class Draft:
             free = f"{name}_{number}"
         self._taken.add(free)
         return free
+
+
+def _check_weights(node: Node, shapes: Sequence[Shape], tensors: Mapping[str, Known]) -> None:
+    """Weights may be transposed or have other axes of size 1, but have the size that the node implies."""
+    for k, wanted in weights(node, shapes).items():
+        if k in tensors and tensors[k].size != math.prod(wanted):
+            raise CandidateError(f"node {node.name!r}: {k} has the shape {tensors[k].shape}, not {wanted}")
 
 
 def _is_default(op: str, attribute: str, value: Any) -> bool:

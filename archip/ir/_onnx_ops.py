@@ -393,8 +393,25 @@ def _split(p: Place, a: Arguments) -> Result:
     size, n = p.shape(a[0])[axis], a.attrs.get("num_outputs", a.n_outputs)
     part = -(-size // n)
     sizes = a.option("split", 1) or [part] * (n - 1) + [size - part * (n - 1)]
-    name = p.add("split", a[0], axis=axis, sizes=_ints(sizes))
+    return _parts(p, a[0], axis, _ints(sizes))
+
+
+def _parts(p: Place, x: Value, axis: int, sizes: Sequence[int]) -> tuple[str, ...]:
+    name = p.add("split", x, axis=axis, sizes=tuple(sizes))
     return tuple(f"{name}:{k}" if k else name for k in range(len(sizes)))
+
+
+def _split_to_sequence(p: Place, a: Arguments) -> Result:
+    """One output: the tuple of parts, for `SequenceAt`."""
+    axis = _axes(a.attrs.get("axis", 0), p.shape(a[0]))[0]
+    size, sizes = p.shape(a[0])[axis], a.constant(1).tolist()
+    if isinstance(sizes, int):
+        sizes = [min(sizes, size - i) for i in range(0, size, sizes)]
+    return (_parts(p, a[0], axis, sizes),)
+
+
+def _sequence_at(p: Place, a: Arguments) -> Result:
+    return a[0][int(a.constant(1))]  # pyright: ignore[reportIndexIssue]
 
 
 def _slice(p: Place, a: Arguments) -> Result:
@@ -542,6 +559,7 @@ ONNX: dict[str, Handler] = {
            reduce_prod="ReduceProd", reduce_l1="ReduceL1", reduce_l2="ReduceL2"),
     **dict.fromkeys(("ArgMax", "ArgMin"), _argmax),
     "TopK": _topk,
+    "SplitToSequence": _split_to_sequence, "SequenceAt": _sequence_at,
     "Concat": _concat, "Split": _split, "Slice": _slice, "Gather": _gather,
     "Reshape": _reshape, "Flatten": _flatten, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
     "Transpose": _transpose, "Expand": _expand,

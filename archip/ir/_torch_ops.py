@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from archip.core.errors import CandidateError
@@ -255,7 +256,8 @@ def _recurrent(op: str) -> Callable[[Place, Any], Result]:
         finals: list[list[str]] = []
         for layer in range(a.num_layers):
             first = a.params[layer * directions * per :][:per]
-            tensors: dict[str, Any] = dict(zip(_RECURRENT, first, strict=False))
+            both = [replace(t, shape=(directions, *t.shape)) for t in first]
+            tensors: dict[str, Any] = dict(zip(_RECURRENT, both, strict=False))
             x = p.add(op, x, part=f"{layer}" if a.num_layers > 1 else "", hidden=p.shape(first[1])[1],
                       bidirectional=a.bidirectional, bias=a.has_biases, tensors=tensors)  # fmt: skip
             finals.append([f"{x}:{k}" for k in range(1, len(p.shapes))])

@@ -23,8 +23,11 @@ __all__ = ["read_onnx"]
 Shape = tuple[int, ...]
 _SMALL = 4096  # elements; the values of larger constants say nothing about shapes
 _ANY_INPUT = frozenset({"Shape", "Size"})  # whose results are constants once shapes are known
-_WRONG_NODE = (CandidateError, IndexError, KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError,
-               RuntimeError)  # fmt: skip
+_WRONG_NODE = (
+    *(CandidateError, IndexError, KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError),
+    *(MemoryError, RuntimeError),
+)
+_PUT_TOGETHER = frozenset({"Concat", "Slice", "Split"})
 _NAMED_LIKE_WEIGHT = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization",
                                 "InstanceNormalization", "GroupNormalization", "PRelu", "Gather"})  # fmt: skip
 
@@ -47,8 +50,9 @@ def read_onnx(path: str | Path, input_shapes: Mapping[str, int | Sequence[int]] 
     model = _load(Path(path))
     if missing := _unsupported(model):
         listed = ", ".join(f"{op} (node {', '.join(names[:3])})" for op, names in sorted(missing.items()))
-        raise UserError(f"operators that archip does not know: {listed}", str(path), "operators of the list in docs")
-    _check(path)
+        raise UserError(
+            f"operators that archip does not know: {listed}", str(path), "operators with a row in archip.ir.ops.OPS"
+        )
     return _Reader(model, Path(path)).graph(dict(input_shapes or {}))
 
 
@@ -69,21 +73,13 @@ def _load(path: Path) -> ModelProto:
     return onnx.inliner.inline_local_functions(model) if model.functions else model
 
 
-def _check(path: str | Path) -> None:
-    import onnx
-
-    try:
-        onnx.checker.check_model(str(path))
-    except (onnx.checker.ValidationError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"is not a valid ONNX model: {reason}", str(path), "a model that onnx.checker accepts"
-        ) from None
-
-
 def _operator(node: NodeProto) -> str:
     """``Conv``; operators of other domains with the domain in front."""
-    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+    return f"{node.domain}.{node.op_type}" if _domain(node.domain) else node.op_type
+
+
+def _domain(name: str) -> str:
+    return "" if name == "ai.onnx" else name
 
 
 def _unsupported(model: ModelProto) -> dict[str, list[str]]:
@@ -103,13 +99,24 @@ def _has_body(node: NodeProto) -> bool:
     return any(a.HasField("g") or a.graphs for a in node.attribute)
 
 
+def _checker(model: ModelProto) -> Any:
+    """What `onnx.checker` needs to know to check a single node."""
+    import onnx.checker
+
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = model.ir_version
+    context.opset_imports = {_domain(o.domain): o.version for o in model.opset_import}
+    return context
+
+
 class _Reader:
     """Walks a model and writes the draft."""
 
     def __init__(self, model: ModelProto, path: Path) -> None:
         self._path = path
         self._proto: GraphProto = model.graph
-        self._opsets = {o.domain.removeprefix("ai.onnx"): o.version for o in model.opset_import}
+        self._opsets = {_domain(o.domain): o.version for o in model.opset_import}
+        self._rules = _checker(model)
         self._draft = Draft()
         self._values: dict[str, Value] = {}
         self._bits: dict[str, int] = {}
@@ -121,26 +128,22 @@ class _Reader:
         self._absorbed: dict[str, str] = {}
 
     def graph(self, given: dict[str, Any]) -> Graph:
+        import onnx.checker
+
         for tensor in self._proto.initializer:
             self._values[tensor.name] = self._weight(tensor)
         for name, shape in self._input_shapes(given).items():
             self._values[name] = self._draft.input(name, shape)
         for node in self._proto.node:
-            # Files come from anywhere: whatever a node lacks or has in excess shows here, as one of these errors.
+            # Files come from anywhere: what the checker does not see shows here, as one of these errors.
             try:
+                onnx.checker.check_node(node, self._rules)
                 self._read(node)
-            except (
-                CandidateError,
-                IndexError,
-                KeyError,
-                ValueError,
-                TypeError,
-                AttributeError,
-                ZeroDivisionError,
-            ) as e:
+            except (*_WRONG_NODE, onnx.checker.ValidationError) as error:
+                reason = str(error).strip().partition("\n")[0]
                 where = f"{self._path}: node {node.name or ', '.join(node.output)}"
-                raise UserError(f"{_operator(node)} cannot be read: {e}", where) from None
-        return self._draft.finish(*(self._values[o.name] for o in self._proto.output))
+                raise UserError(f"{_operator(node)} cannot be read: {reason}", where) from None
+        return self._draft.finish(*(self._value(o.name) for o in self._proto.output))
 
     def _weight(self, tensor: TensorProto) -> Known:
         import onnx
@@ -153,11 +156,12 @@ class _Reader:
         return Known(tensor.name, shape, real and size > 1, array, _BITS.get(_type_name(tensor.data_type)))
 
     def _array(self, tensor: TensorProto) -> np.ndarray:
+        import onnx.checker
         import onnx.numpy_helper
 
         try:
             return onnx.numpy_helper.to_array(tensor, base_dir=str(self._path.parent))
-        except (OSError, ValueError, RuntimeError, TypeError) as error:
+        except (OSError, ValueError, RuntimeError, TypeError, onnx.checker.ValidationError) as error:
             reason = str(error).partition("\n")[0]
             raise UserError(
                 f"cannot be read: {reason}", f"{self._path}: tensor {tensor.name}", "the whole model"
@@ -200,10 +204,9 @@ class _Reader:
         if node.output and node.output[0] in self._absorbed:
             self._values[node.output[0]] = self._values[self._absorbed[node.output[0]]]
             return
-        inputs = [self._values[i] if i else None for i in node.input]
+        inputs = [self._value(i) if i else None for i in node.input]
         present = [v for v in inputs if v is not None]
-        is_constant = all(isinstance(v, Known) and not v.is_trained for v in present)
-        if _operator(node) not in ONNX or (is_constant and node.op_type != "DequantizeLinear"):
+        if _operator(node) not in ONNX or _is_worked_out(node, present):
             results = self._worked_out(node, present)
         else:
             place = Place(self._draft, self._name(node, inputs))
@@ -211,12 +214,17 @@ class _Reader:
         results = results if isinstance(results, tuple) else (results,)
         self._values |= {name: value for name, value in zip(node.output, results, strict=False) if name}
 
+    def _value(self, name: str) -> Value:
+        if name not in self._values:
+            raise UserError(f"{name!r} is read, but no earlier node makes it", str(self._path), "a complete ONNX file")
+        return self._values[name]
+
     def _arguments(self, node: NodeProto, inputs: Sequence[Value | None]) -> Arguments:
         import onnx
 
         attrs = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         attrs = {k: v.decode() if isinstance(v, bytes) else v for k, v in attrs.items()}
-        opset = self._opsets.get(node.domain.removeprefix("ai.onnx"), 1)
+        opset = self._opsets.get(_domain(node.domain), 1)
         return Arguments(inputs, attrs, len(node.output), opset, self._bits, lambda n: self._bias_after(node, n))
 
     def _bias_after(self, node: NodeProto, features: int) -> Known | None:
@@ -238,21 +246,22 @@ class _Reader:
 
         if node.op_type in _ANY_INPUT:
             feeds = {node.input[0]: np.broadcast_to(np.float32(0), self._draft.shape(inputs[0]))}
+            known = []
         else:
-            names = [i for i in node.input if i]
-            feeds = {name: _array_like(v) for name, v in zip(names, inputs, strict=True) if isinstance(v, Known)}
-        exact = node.op_type in _ANY_INPUT or all(isinstance(v, Known) and v.array is not None for v in inputs)
+            known = [v for v in inputs if isinstance(v, Known)]
+            feeds = {name: _array_like(v) for name, v in zip(filter(None, node.input), known, strict=True)}
         results = onnx.reference.ReferenceEvaluator(_model_of(node, feeds, self._opsets)).run(None, feeds)
-        arrays = [np.asarray(r) for r in results]  # pyright: ignore
+        is_exact = all(v.array is not None for v in known)
+        is_trained = any(v.is_trained for v in known)
         return tuple(
             Known(
                 name,
-                a.shape,
-                is_trained=node.op_type == "Constant" and a.size > _SMALL and a.dtype.kind == "f",
-                array=a if exact and a.size <= _SMALL else None,
-                bits=_BITS.get(a.dtype.name),
+                array.shape,
+                is_trained or (node.op_type == "Constant" and array.size > _SMALL and array.dtype.kind == "f"),
+                array if is_exact and array.size <= _SMALL else None,
+                _BITS.get(array.dtype.name),
             )
-            for name, a in zip(node.output, arrays, strict=True)
+            for name, array in zip(node.output, map(np.asarray, results), strict=True)  # pyright: ignore
         )
 
     def _name(self, node: NodeProto, inputs: Sequence[Value | None]) -> str:
@@ -261,6 +270,14 @@ class _Reader:
                 if isinstance(value, Known) and value.key.endswith("weight"):
                     return value.key.removesuffix("weight").rstrip("._") or "weight"
         return node.name.removeprefix("node_") or node.output[0]
+
+
+def _is_worked_out(node: NodeProto, inputs: Sequence[Value]) -> bool:
+    """Whether the result is a constant, or weights that are put together from parts of others."""
+    if not all(isinstance(v, Known) for v in inputs):
+        return False
+    is_trained = any(isinstance(v, Known) and v.is_trained for v in inputs)
+    return node.op_type in _PUT_TOGETHER if is_trained else node.op_type != "DequantizeLinear"
 
 
 _BITS = {"int8": 8, "uint8": 8, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2}
