@@ -22,7 +22,7 @@ from archip.evaluators._accuracy import AccuracyStage
 
 __all__ = ["Supernet"]
 
-_EPOCHS, _STEPS = 20, 400  # at least, where the options do not say
+_EPOCHS, _STEPS = 12, 400  # at least, where the options do not say
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -31,11 +31,12 @@ Count = Annotated[int, Field(ge=1)]
 class Supernet:
     """Weights shared between all networks of a space."""
 
-    epochs: Count | None = None  # None: 20, and more on small data, up to 400 steps
+    epochs: Count | None = None  # None: 12, on small data more: so many that there are 400 steps
     batch: Count = 64
     lr: Annotated[float, Field(gt=0)] = 1e-2  # the highest; of AdamW, with warm-up and half a cosine
     n_paths: Count = 1  # networks trained in every step
     calibration: Count = 2  # training batches for the batch-norm statistics of each network
+    samples: Count = 1000  # of the validation split, at most
 
     def stages(self, run: RunContext) -> Sequence[Stage]:
         return [_SupernetStage(run, task, self) for task in run.tasks]
@@ -46,6 +47,9 @@ class _SupernetStage(AccuracyStage):
         super().__init__("supernet", run, task, {"fidelity": "supernet", **asdict(options)})
         self.options = options
         self.failure = ""
+        x, y = self.data.splits["val"]
+        rows = generator(self.seed, "samples").permutation(len(x))[: options.samples]
+        self.x, self.y = x[rows], y[rows]
 
     def prepare(self, progress: Progress | None) -> None:
         """Train the supernet, go on with its training, or read it."""
@@ -73,14 +77,15 @@ class _SupernetStage(AccuracyStage):
         self.batches = batches(inputs, o.batch, o.calibration, generator(self.seed, "calibration"))
 
     def measure(self, genotype: Any) -> float:
+        import torch
+
         from archip.train.calibration import recalibrate
         from archip.train.device import device, mixed_precision
         from archip.train.loop import evaluate
 
         if self.failure:
             raise CandidateError(self.failure)
-        x, y = self.data.splits["val"]
-        module = self.net.extract(genotype)
+        module = self.net.extract(genotype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         with mixed_precision(device()):
             recalibrate(module, self.batches)
-            return evaluate(module, x, y, self.data.task)[self.task.metric]
+            return evaluate(module, self.x, self.y, self.data.task)[self.task.metric]

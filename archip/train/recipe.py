@@ -14,7 +14,7 @@ from archip.core.errors import UserError
 
 __all__ = ["Recipe", "load_optimiser", "make_optimiser", "steps_per_epoch"]
 
-_STEPS = 8  # an epoch has at least so many steps, as far as the batches keep _LEAST samples
+_STEPS = 16  # an epoch has at least so many steps, as far as the batches keep _LEAST samples
 _LEAST = 8
 
 
@@ -23,7 +23,7 @@ class Recipe:
     """How a network is trained. Defaults suit small networks on small data, trained from scratch.
 
     Attributes:
-        batch: samples a step; fewer where an epoch would have less than 8 steps.
+        batch: samples a step; fewer where an epoch would have less than 16 steps.
         weight_decay: on weights with more than one axis; as large as usual for the optimiser.
         warmup: share of all steps in which the learning rate rises.
         ema: decay of the moving average of the weights, which is what is evaluated and kept; 0 switches it off.

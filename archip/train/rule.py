@@ -23,8 +23,8 @@ class Rule(Protocol):
         """Add gradients to the parameters behind `forward`; gives back the loss to be shown, detached."""
         ...
 
-    def evaluated(self, module: nn.Module) -> nn.Module:
-        """The network that is evaluated in the place of what is trained."""
+    def evaluated(self, module: nn.Module) -> nn.Module | None:
+        """The network that is evaluated in the place of what is trained; None if there is no such network."""
         ...
 
 

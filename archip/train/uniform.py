@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archip.train.rule import Loss
 
@@ -23,7 +23,7 @@ __all__ = ["Uniform"]
 
 @dataclass(frozen=True)
 class Uniform:
-    """For a module that takes a genotype beside the batch, and can extract networks (`nets/supernet.py`).
+    """For a module that takes a genotype beside the batch (`nets/supernet.py`).
 
     Attributes:
         space: draws the genotypes.
@@ -43,6 +43,5 @@ class Uniform:
             values.append(value.detach())
         return torch.stack(values).sum()
 
-    def evaluated(self, module: Any) -> Any:
-        """The largest network."""
-        return module.extract(module.largest)
+    def evaluated(self, module: nn.Module) -> None:
+        """No network stands for all."""
