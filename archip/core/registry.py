@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import typing
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -103,7 +104,18 @@ def validate(cls: type, options: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "unexpected_keyword_argument":
+            key = str(first["loc"][-1])
+            raise UserError(f"unknown option {key!r}", where, _nearest_inside(cls, first["loc"])) from None
         raise UserError(f"{first['msg']}, got {first.get('input')!r}", where) from None
+
+
+def _nearest_inside(cls: type, loc: tuple[int | str, ...]) -> str:
+    """The hint for an unknown key of an option that has options of its own."""
+    hints = typing.get_type_hints(cls)
+    inner = hints.get(str(loc[0])) if len(loc) == 2 else None
+    known = [f.name for f in dataclasses.fields(inner)] if dataclasses.is_dataclass(inner) else []
+    return nearest(str(loc[-1]), known) if known else ""
 
 
 def create(kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:

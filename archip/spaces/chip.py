@@ -85,7 +85,7 @@ class Chip(KnobSpace):
     """Genes ``core0.dataflow core0.pes core0.bandwidth core1.dataflow …``; ``none`` is an absent core.
 
     Attributes:
-        cores: the most cores a design may have.
+        cores: the most cores a design may have. min_cores: the fewest.
         dataflows: accelerator templates to choose from.
         pes: processing elements of the whole chip.
         bandwidth: bandwidth of the whole chip.
@@ -94,6 +94,7 @@ class Chip(KnobSpace):
     """
 
     cores: Annotated[int, Field(ge=1, le=4)] = 2
+    min_cores: Annotated[int, Field(ge=1, le=4)] = 1
     dataflows: tuple[str, ...] = ("nvdla", "shidiannao", "eyeriss")
     pes: PEs = field(default_factory=PEs)
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
@@ -107,10 +108,12 @@ class Chip(KnobSpace):
                 raise UserError(f"unknown dataflow {name!r}", "dataflows", nearest(name, known))
         if not self.dataflows or len(set(self.dataflows)) < len(self.dataflows):
             raise UserError("dataflows are empty or repeated", "dataflows", "each template once, e.g. [nvdla, eyeriss]")
+        if self.min_cores > self.cores:
+            raise UserError(f"{self.min_cores} cores at least and {self.cores} at most", "min_cores", "at most cores")
         if self.clock_hz <= 0:
             raise UserError(f"{self.clock!r} is no frequency to run at", "clock", "e.g. 1 GHz")
         for where, share in self._shares.items():
-            if min(share) <= 0 or share.low > share.total:
+            if min(share) <= 0 or share.slack(self.min_cores) < 0:
                 given = f"total {share.total}, step {share.step}, min {share.low}"
                 raise UserError(f"no core fits: {given}", where, "positive numbers, min (or step) at most total")
 
@@ -123,7 +126,7 @@ class Chip(KnobSpace):
         pes, bandwidth = self._shares.values()
         knobs: dict[str, Knob] = {}
         for i in range(self.cores):
-            dataflows = self.dataflows if i == 0 else (*self.dataflows, _ABSENT)
+            dataflows = self.dataflows if i < self.min_cores else (*self.dataflows, _ABSENT)
             knobs[f"core{i}.dataflow"] = Choice(dataflows, ordered=False)
             knobs[f"core{i}.pes"] = IntRange(pes.low, pes.total, pes.step)
             knobs[f"core{i}.bandwidth"] = IntRange(bandwidth.low, bandwidth.total, bandwidth.step)
@@ -179,7 +182,7 @@ class Chip(KnobSpace):
             terms = [len(self.dataflows) * _repeated_sums(h_N[n - k], k) for k in range(1, n + 1)]
             h_N.append(np.sum(terms, axis=0) // n)
             fitting = [slice(0, max(0, share.slack(n) + 1)) for share in shares]
-            n_chips += h_N[n][tuple(fitting)].sum()
+            n_chips += h_N[n][tuple(fitting)].sum() if n >= self.min_cores else 0
         return int(n_chips)
 
     def enumerate(self) -> Iterator[dict[str, Any]]:
@@ -191,7 +194,8 @@ class Chip(KnobSpace):
             for i in range(begin, len(every)):
                 core = every[i]
                 if core.pes <= pes_left and core.bandwidth <= bandwidth_left:
-                    yield self._genotype([*cores, core])
+                    if len(cores) + 1 >= self.min_cores:
+                        yield self._genotype([*cores, core])
                     if len(cores) + 1 < self.cores:
                         yield from extend([*cores, core], i, pes_left - core.pes, bandwidth_left - core.bandwidth)
 

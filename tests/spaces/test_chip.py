@@ -31,14 +31,16 @@ def by_brute_force(space: Chip) -> set[str]:
     for choice in itertools.product(every, repeat=space.cores):
         present = sorted(core for core in choice if core)
         fits = sum(c[1] for c in present) <= max(pes) and sum(c[2] for c in present) <= max(bandwidth)
-        if present and fits:
+        if len(present) >= space.min_cores and fits:
             found.add(str(present))
     return found
 
 
-@pytest.mark.parametrize("cores", [1, 2, 3])
-def test_enumerates_and_counts_every_design_once(cores):
-    space = small(cores)
+@pytest.mark.parametrize(("cores", "min_cores"), [(1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3)])
+def test_enumerates_and_counts_every_design_once(cores, min_cores):
+    space = small(cores, min_cores=min_cores)
+    rng = np.random.default_rng(0)
+    assert all(min_cores <= len(space.design(space.sample(rng))) <= cores for _ in range(50))
     designs = [str([tuple(c) for c in space.design(g)]) for g in space.enumerate()]
     assert set(designs) == by_brute_force(space)
     assert len(designs) == len(set(designs)) == space.size
@@ -133,10 +135,12 @@ def test_breaking_a_total_is_refused():
         ({"clock": "1 GB/s"}, "chip.clock", "quantity of bandwidth"),
         ({"clock": "0 GHz"}, "chip.clock", "no frequency"),
         ({"pes": {"total": 16, "step": 32}}, "chip.pes", "no core fits"),
-        ({"pes": {"total": 16, "stepp": 32}}, "chip.pes.stepp", "nexpected keyword"),
+        ({"pes": {"total": 16, "stepp": 32}}, "chip.pes.stepp", "unknown option 'stepp'.*did you mean 'step'"),
         ({"pes": {"total": 0}}, "chip.pes.total", "greater than or equal to 1"),
         ({"bandwidth": {"total": "64 GHz"}}, "chip.bandwidth.total", "quantity of frequency"),
         ({"bandwidth": {"total": "64 GB/s", "step": "0 GB/s"}}, "chip.bandwidth", "no core fits"),
+        ({"min_cores": 3}, "chip.min_cores", "3 cores at least and 2 at most"),
+        ({"pes": {"total": 32, "step": 32}, "min_cores": 2}, "chip.pes", "no core fits"),
         ({"cores": 9}, "chip.cores", "less than or equal to 4"),
     ],
 )
