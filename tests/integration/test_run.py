@@ -99,6 +99,27 @@ def test_limits_that_nothing_keeps_name_the_one_that_binds(finished, tmp_path):
     assert (tmp_path / "out/report.html").exists()
 
 
+def test_without_a_target_networks_alone_are_searched(tmp_path):
+    problem = {
+        "name": "alone",
+        "tasks": {"waves": {"data": {"synthetic": {"axes": "NCL", "size": 64}}, "net": "conv1d"}},
+        "limits": {"params": 5000},
+        "strategy": {"local_search": {}},
+        "evaluator": {"supernet": {"epochs": 1}},
+        "budget": {"candidates": 12, "batch": 4},
+        "finish": {"keep": 1, "epochs": 1},
+    }
+    (tmp_path / "problem.yaml").write_text(yaml.safe_dump(problem))
+    done = archip("run", tmp_path / "problem.yaml", "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["chip"] is None
+    assert summary["limits"][0]["value"] <= 5000
+    assert (
+        "Schedule" not in (tmp_path / "out/report.html").read_text().rpartition("</script>")[0].partition("<body>")[2]
+    )
+
+
 @pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/proc/self"), reason="needs /proc")
 def test_a_folder_that_cannot_be_written_is_refused(finished):
     folder, _ = finished
