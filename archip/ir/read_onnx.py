@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,9 @@ __all__ = ["read_onnx"]
 Shape = tuple[int, ...]
 _SMALL = 4096  # elements; the values of larger constants say nothing about shapes
 _ANY_INPUT = frozenset({"Shape", "Size"})  # whose results are constants once shapes are known
-_WRONG_NODE = (
+_WRONG_FILE = (
     *(CandidateError, IndexError, KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError),
-    *(MemoryError, RuntimeError),
+    *(MemoryError, RuntimeError, OSError),
 )
 _PUT_TOGETHER = frozenset({"Concat", "Slice", "Split"})
 _NAMED_LIKE_WEIGHT = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization",
@@ -68,7 +69,9 @@ def _load(path: Path) -> ModelProto:
         raise UserError(f"cannot be read: {error.strerror or error}", str(path), right) from None
     except DecodeError:
         raise UserError("is no ONNX model, or only a part of one", str(path), right) from None
-    if not model.graph.node or not model.graph.output or not model.opset_import:
+    texts = [text for node in model.graph.node for text in (node.name, node.op_type, node.domain, *node.output)]
+    is_text = all(isinstance(text, str) for text in texts)  # protobuf gives bytes where it finds no text
+    if not texts or not is_text or not model.graph.output or not model.opset_import:
         raise UserError("is no ONNX model, or only a part of one", str(path), right)
     return onnx.inliner.inline_local_functions(model) if model.functions else model
 
@@ -131,41 +134,37 @@ class _Reader:
         import onnx.checker
 
         for tensor in self._proto.initializer:
-            self._values[tensor.name] = self._weight(tensor)
-        for name, shape in self._input_shapes(given).items():
-            self._values[name] = self._draft.input(name, shape)
+            with self._blaming(f"tensor {tensor.name}"):
+                self._values[tensor.name] = self._weight(tensor)
+        with self._blaming("inputs"):
+            for name, shape in self._input_shapes(given).items():
+                self._values[name] = self._draft.input(name, shape)
         for node in self._proto.node:
-            # Files come from anywhere: what the checker does not see shows here, as one of these errors.
-            try:
+            with self._blaming(f"node {node.name or ', '.join(node.output)}", f"{_operator(node)} "):
                 onnx.checker.check_node(node, self._rules)
                 self._read(node)
-            except (*_WRONG_NODE, onnx.checker.ValidationError) as error:
-                reason = str(error).strip().partition("\n")[0]
-                where = f"{self._path}: node {node.name or ', '.join(node.output)}"
-                raise UserError(f"{_operator(node)} cannot be read: {reason}", where) from None
         return self._draft.finish(*(self._value(o.name) for o in self._proto.output))
 
+    @contextmanager
+    def _blaming(self, part: str, what: str = "") -> Iterator[None]:
+        """Errors inside are errors of this part of the file; files come from anywhere and hold anything."""
+        import onnx.checker
+
+        try:
+            yield
+        except (*_WRONG_FILE, onnx.checker.ValidationError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"{what}cannot be read: {reason}", f"{self._path}: {part}") from None
+
     def _weight(self, tensor: TensorProto) -> Known:
-        import onnx
+        import onnx.numpy_helper
 
         shape = tuple(tensor.dims)
         real = tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
                                     onnx.TensorProto.BFLOAT16)  # fmt: skip
         size = math.prod(shape)
-        array = self._array(tensor) if size <= _SMALL else None
+        array = onnx.numpy_helper.to_array(tensor, base_dir=str(self._path.parent)) if size <= _SMALL else None
         return Known(tensor.name, shape, real and size > 1, array, _BITS.get(_type_name(tensor.data_type)))
-
-    def _array(self, tensor: TensorProto) -> np.ndarray:
-        import onnx.checker
-        import onnx.numpy_helper
-
-        try:
-            return onnx.numpy_helper.to_array(tensor, base_dir=str(self._path.parent))
-        except (OSError, ValueError, RuntimeError, TypeError, onnx.checker.ValidationError) as error:
-            reason = str(error).partition("\n")[0]
-            raise UserError(
-                f"cannot be read: {reason}", f"{self._path}: tensor {tensor.name}", "the whole model"
-            ) from None
 
     def _input_shapes(self, given: dict[str, Any]) -> dict[str, Shape]:
         """Input → shape, with the sizes that the caller gives."""
