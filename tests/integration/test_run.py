@@ -153,13 +153,7 @@ def test_without_torch_the_catalogue_and_the_help_work():
         assert "Traceback" not in done.stderr
 
 
-def test_import_is_quick_and_leaves_torch_alone():
-    code = (
-        "import time, sys; t = time.perf_counter()\n"
-        "import archip; archip.Problem; print(time.perf_counter() - t, 'torch' in sys.modules)"
-    )
-    seconds, torch = min(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() for _ in range(3)
-    )
-    assert float(seconds) < 0.5
-    assert torch == "False"
+def test_import_leaves_torch_and_the_slow_packages_alone():
+    slow = ("torch", "numba", "sklearn", "onnx", "plotly")
+    code = f"import sys, archip; archip.Problem; print([m for m in {slow} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
