@@ -41,7 +41,7 @@ def read_onnx(path: str | Path, input_shapes: Mapping[str, int | Sequence[int]] 
     copied, only their shapes and, in quantised models, their bits.
 
     Args:
-        path: the file; external data beside it is read only where shapes depend on it.
+        path: the file; of external data beside it, only small tensors are read.
         input_shapes: sizes that the file leaves open: name of a dimension → size, or name of an input → shape.
 
     Raises:
@@ -174,6 +174,9 @@ class _Reader:
         for name in given:
             if name not in known:
                 raise UserError(f"there is no input or dimension {name!r}", str(self._path), nearest(name, known))
+            if (name in dims) == isinstance(given[name], int):
+                right = "a shape such as (1, 3, 224, 224)" if name in dims else "one size"
+                raise UserError(f"{given[name]!r} does not fit {name!r}", "input_shapes", right)
         shapes = {i.name: self._fixed(i.name, dims[i.name], given) for i in inputs if i.type.HasField("tensor_type")}
         for value in inputs:
             if value.name not in shapes:

@@ -300,6 +300,8 @@ def test_open_sizes_are_given_by_name_or_by_input(read):
         (None, {}, "input x: the shape unknown is not complete"),
         (("batch", 3), {"bacth": 1}, r"no input or dimension 'bacth'.*'batch'"),
         (("n", 3), {"x": (1, 2, 3)}, "input x: has 2 axes, not 3"),
+        (("n", 3), {"x": 1}, "input_shapes: 1 does not fit 'x'.*a shape"),
+        (("n", 3), {"n": (1, 3)}, r"input_shapes: \(1, 3\) does not fit 'n'.*one size"),
     ],
 )
 def test_sizes_that_are_missing_are_named(read, shape, given, message):
