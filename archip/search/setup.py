@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from archip.core import registry
-from archip.core.errors import UserError
+from archip.core.errors import MissingExtra, UserError
 from archip.core.problem import Plug, Problem
 from archip.core.protocols import Progress, RunContext, Stage, Store, Strategy, Task
 from archip.search.cascade import Cascade
@@ -42,7 +43,10 @@ def prepare(problem: Problem, folder: Path, store: Store) -> Setup:
 
     Raises:
         UserError: data that are missing, malformed, or of the wrong shape for the task's network.
+        MissingExtra: torch is not installed.
     """
+    if find_spec("torch") is None:
+        raise MissingExtra("torch", "torch", "a run trains networks and")
     tasks = make_tasks(problem)
     chip = problem.target and registry.create("spaces", "chip", problem.target.options)
     run = RunContext(tasks, chip, problem.goals, problem.seed, folder)
