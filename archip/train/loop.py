@@ -74,7 +74,7 @@ def fit(
     with repeatable(), out_of_memory():
         training = _Training(module, dataset, recipe, seed, rule)
         training.resume(checkpoint)
-        handle = progress.start(f"train {dataset.name}", recipe.epochs) if progress else None
+        handle = progress.start(f"{rule.verb} {dataset.name}", recipe.epochs) if progress else None
         if progress:
             progress.advance(handle, len(training.history))
         written = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,7 +15,13 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class Rule(Protocol):
-    """Duties: no state of its own, randomness only from `rng`, and a `repr` that tells one rule from another."""
+    """Duties: no state of its own, randomness only from `rng`, and a `repr` that tells one rule from another.
+
+    Attributes:
+        verb: what a progress bar says before the name of the data set.
+    """
+
+    verb: ClassVar[str]
 
     def backward(
         self, forward: Callable[..., Tensor], x: Tensor, y: Tensor, loss: Loss, rng: np.random.Generator
@@ -31,6 +37,8 @@ class Rule(Protocol):
 @dataclass(frozen=True)
 class Plain:
     """The gradient of the loss of the batch."""
+
+    verb: ClassVar[str] = "train"
 
     def backward(
         self, forward: Callable[..., Tensor], x: Tensor, y: Tensor, loss: Loss, rng: np.random.Generator

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ class Uniform:
         space: draws the genotypes.
         n_paths: networks a step; their gradients are averaged.
     """
+
+    verb: ClassVar[str] = "supernet"
 
     space: Any = field(repr=False)
     n_paths: int = 1
