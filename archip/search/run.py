@@ -18,7 +18,7 @@ from archip.core import registry
 from archip.core.files import make_folder, replacing, write_text
 from archip.core.pareto import binding, front
 from archip.core.problem import Problem
-from archip.core.protocols import Progress
+from archip.core.protocols import Progress, Store
 from archip.core.record import Record, metric
 from archip.core.units import format_quantity
 from archip.export.report import Report
@@ -63,27 +63,27 @@ def run(
     elif not isinstance(problem, Problem):
         problem = Problem.from_dict(problem)
     folder = Path(folder or Path("runs") / problem.name)
-    make_folder(folder)
-    store = registry.find("store", "sqlite")(folder / "records.sqlite")
+    setup = prepare(problem, folder)
+    store = registry.find("store", "sqlite")(make_folder(folder) / "records.sqlite")
     try:
-        return _run(prepare(problem, folder, store), progress)
+        return _run(setup, store, progress)
     finally:
         store.close()
 
 
-def _run(setup: Setup, progress: Progress | None) -> Result:
+def _run(setup: Setup, store: Store, progress: Progress | None) -> Result:
     problem, folder = setup.problem, setup.run.folder
     write_text(folder / "problem.yaml", problem.to_yaml())
     journal = Journal(folder / "log.jsonl")
     journal.event("run begins", problem=problem.id, version=version("archip"), seed=problem.seed)
-    cascade = setup.cascade(progress)
+    cascade = setup.cascade(store, progress)
     with journal.stage("search"):
         records = _search(setup, cascade, setup.strategy(), problem.strategy.name, progress, journal)
     best = tuple(front(records, problem.goals))
     with journal.stage("baselines"):
         others = {
             plug.name: _search(
-                setup, setup.cascade(progress), setup.strategy(plug), f"baseline {plug.name}", progress, journal
+                setup, setup.cascade(store, progress), setup.strategy(plug), f"baseline {plug.name}", progress, journal
             )
             for plug in problem.baselines
         }

@@ -1,4 +1,4 @@
-"""Setup: a problem made ready to search: data, spaces, stages and store."""
+"""Setup: a problem made ready to search: data, spaces and stages."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ class Setup:
     run: RunContext
     space: ProductSpace
     stages: tuple[Stage, ...]
-    store: Store
 
-    def cascade(self, progress: Progress | None) -> Cascade:
-        """A fresh cascade (with its own counts) over the shared stages and store."""
-        return Cascade(self.stages, self.problem.goals, self.store, self.run.tasks, progress)
+    def cascade(self, store: Store, progress: Progress | None) -> Cascade:
+        """A fresh cascade (with its own counts) over the shared stages."""
+        return Cascade(self.stages, self.problem.goals, store, self.run.tasks, progress)
 
     def strategy(self, plug: Plug | None = None) -> Strategy:
         """A fresh strategy: the problem's own, or the one of a baseline."""
@@ -38,8 +37,8 @@ class Setup:
         return registry.create("strategies", plug.name, plug.options)
 
 
-def prepare(problem: Problem, folder: Path, store: Store) -> Setup:
-    """Read the data, check that they suit the networks, and make spaces and stages.
+def prepare(problem: Problem, folder: Path) -> Setup:
+    """Read the data, check that they suit the networks, and make spaces and stages; nothing is written.
 
     Raises:
         UserError: data that are missing, malformed, or of the wrong shape for the task's network.
@@ -55,7 +54,7 @@ def prepare(problem: Problem, folder: Path, store: Store) -> Setup:
         parts["hw"] = chip
     accuracy = registry.create("evaluators", problem.evaluator.name, problem.evaluator.options)
     stages = (*registry.create("evaluators", "cost").stages(run), *accuracy.stages(run))
-    return Setup(problem, run, ProductSpace(parts), stages, store)
+    return Setup(problem, run, ProductSpace(parts), stages)
 
 
 def make_tasks(problem: Problem) -> tuple[Task, ...]:

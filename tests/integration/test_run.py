@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
@@ -97,6 +98,33 @@ def test_limits_that_nothing_keeps_name_the_one_that_binds(finished, tmp_path):
     assert "area" in summary["binding"]["limit"]
     assert summary["binding"]["nearest"]["metrics"]["area_mm2"] > 0.0001
     assert (tmp_path / "out/report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": {"npz": {"path": "none.npz"}}}, ["none.npz", "tasks.waves.data"]),
+        ({"net": "resnet9"}, ["tasks.waves", "NCL", "NCHW"]),
+        ({"data": {"npz": {"path": "nan.npz", "axes": "NCL"}}}, ["nan.npz", "[3, 0, 7]"]),
+        ({"data": {"npz": {"path": "far.npz", "axes": "NCL"}}}, ["far.npz"]),
+    ],
+)
+def test_data_that_cannot_be_used_are_refused_before_anything_is_written(finished, tmp_path, change, words):
+    folder, _ = finished
+    x, y = np.random.default_rng(0).normal(size=(60, 3, 64)), np.arange(60) % 3
+    bad = x.copy()
+    bad[3, 0, 7] = np.nan
+    np.savez(tmp_path / "nan.npz", x=bad, y=y)
+    np.savez(tmp_path / "far.npz", x=x, y=np.where(np.arange(60) == 5, 77, y))
+    problem = yaml.safe_load((folder / "problem.yaml").read_text())
+    problem["tasks"]["waves"] |= change
+    (tmp_path / "problem.yaml").write_text(yaml.safe_dump(problem))
+    done = archip("run", "problem.yaml", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 def test_without_a_target_networks_alone_are_searched(tmp_path):
