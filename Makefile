@@ -15,7 +15,7 @@ help:            ## this list
 
 venv: .venv/ready  ## set up .venv, nothing else
 
-demo: venv       ## set up and run the main job: two networks and a chip in about two minutes
+demo: venv       ## set up and run the main job: two networks and a chip in about a minute
 	$(BIN)/archip run examples/two_tasks.yaml
 
 test: venv       ## set up and run the tests
