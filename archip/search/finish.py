@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from archip.train.recipe import Recipe
 
-__all__ = ["Finalist", "Trained", "Trainer", "choose", "finish", "measured"]
+__all__ = ["Finalist", "Trained", "Trainer", "choose", "finish", "measured", "retrained"]
 
 _log = logging.getLogger(__name__)
 _EPOCHS, _STEPS = 40, 800  # at least, where the problem does not say
@@ -119,6 +119,18 @@ def finish(trainer: Trainer, tasks: Sequence[Task], chosen: Sequence[Record], go
     if not finalists:
         raise ArchipError(f"none of the chosen candidates could be trained; {reason}")
     return sorted(finalists, key=lambda f: (goals.violation(measured(f)), -f.quality))
+
+
+def retrained(trainer: Trainer, finalist: Finalist) -> dict[str, list[float]]:
+    """Test scores of the finalist's networks by task, the first from its own training, then from other seeds."""
+    scores = {name: [net.test] for name, net in finalist.networks.items()}
+    for name, net in finalist.networks.items():
+        for repeat in range(1, trainer.options.seeds):
+            try:
+                scores[name].append(trainer.train(net.task, net.genotype, repeat).test)
+            except CandidateError as error:
+                _log.warning("training %d of %s failed: %s", repeat, name, error)
+    return scores
 
 
 def measured(finalist: Finalist) -> dict[str, float]:

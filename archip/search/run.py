@@ -26,7 +26,7 @@ from archip.search.baseline import task_baseline
 from archip.search.bill import bill
 from archip.search.compare import compare
 from archip.search.deliver import deliver
-from archip.search.finish import Finalist, Trainer, choose, finish, measured
+from archip.search.finish import Finalist, Trainer, choose, finish, measured, retrained
 from archip.search.journal import Journal
 from archip.search.loop import search
 from archip.search.setup import Setup, prepare
@@ -102,8 +102,9 @@ def _run(setup: Setup, store: Store, progress: Progress | None) -> Result:
             finalists = finish(
                 trainer, setup.run.tasks, choose(best, problem.goals, problem.finish.keep), problem.goals
             )
+            seeds = retrained(trainer, finalists[0])
         with journal.stage("export"):
-            summary |= _result(setup, finalists, trainer, folder)
+            summary |= _result(setup, finalists, seeds)
     else:
         summary |= {"limits": _limits(problem, {}), "tasks": {}, "chip": None, "artifacts": {}}
         summary["binding"] = _binding(problem, records)
@@ -137,15 +138,14 @@ def _search(
     return records
 
 
-def _result(setup: Setup, finalists: Sequence[Finalist], trainer: Trainer, folder: Path) -> dict[str, Any]:
+def _result(setup: Setup, finalists: Sequence[Finalist], seeds: Mapping[str, list[float]]) -> dict[str, Any]:
     """Everything the summary says of the chosen candidate."""
     problem, winner = setup.problem, finalists[0]
-    delivered = deliver(winner, finalists[1:], setup.run, folder)
+    delivered = deliver(winner, finalists[1:], setup.run, setup.run.folder)
     tasks = {}
     for task in setup.run.tasks:
         net = winner.networks[task.name]
         about, score = task_baseline(task.load())
-        repeats = [net, *(trainer.train(task, net.genotype, i) for i in range(1, problem.finish.seeds))]
         tasks[task.name] = {
             "metric": task.metric,
             "value": net.test,
@@ -153,7 +153,7 @@ def _result(setup: Setup, finalists: Sequence[Finalist], trainer: Trainer, folde
             "baseline_is": about,
             "val": net.val,
             "searched": winner.record.metrics[f"{task.name}.{task.metric}"],
-            "seeds": [r.test for r in repeats],
+            "seeds": seeds[task.name],
             "epochs": net.epochs,
             "splits": task.load().split_note,
             **delivered["networks"][task.name],
