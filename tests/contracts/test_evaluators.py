@@ -3,7 +3,6 @@ import pytest
 from archip.core import registry
 from archip.core.problem import Problem
 from archip.search.setup import prepare
-from archip.store.memory import Memory
 from archip.testing.evaluator import EvaluatorContract
 
 TOY_OPTIONS = {"train": {"epochs": 1}, "supernet": {"epochs": 1}}
@@ -27,7 +26,7 @@ def name(request):
 @pytest.fixture
 def setup(name, tmp_path):
     plug = {name: TOY_OPTIONS.get(name, {})}
-    return prepare(Problem.from_dict({**PROBLEM, "evaluator": plug}), tmp_path, Memory())
+    return prepare(Problem.from_dict({**PROBLEM, "evaluator": plug}), tmp_path)
 
 
 class TestEvaluators(EvaluatorContract):
