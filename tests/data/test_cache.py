@@ -92,6 +92,7 @@ def test_download(served: tuple[str, dict], tmp_path: Path, algorithm: str):
 def test_what_is_there_is_not_downloaded_again(tmp_path: Path):
     (tmp_path / "a.bin").write_bytes(CONTENT)
     download(item("http://127.0.0.1:9/a.bin"), tmp_path)  # nobody listens there
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
