@@ -30,7 +30,10 @@ check: venv      ## format, lint, types, spelling
 	$(BIN)/pyright
 	$(BIN)/codespell
 
+claims: venv     ## run the claims that are new or have changed; writes claims/LEDGER.md
+	$(BIN)/python -m claims
+
 bench: venv      ## the demo against random search, stage by stage; writes benchmarks/results/
 	$(BIN)/python -m benchmarks.demo
 
-.PHONY: help venv demo test slow check bench
+.PHONY: help venv demo test slow check claims bench

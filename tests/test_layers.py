@@ -10,8 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent / "archip"
 LAYERS = [
     {"core"},
     {"ir", "store", "distribute"},
+    {"predictors"},
     {"nets", "hardware", "data"},
-    {"spaces", "compress", "train", "predictors"},
+    {"spaces", "compress", "train"},
     {"strategies", "evaluators"},
     {"export"},
     {"search"},

@@ -25,10 +25,13 @@ KINDS = {
     "spaces": "search spaces",
     "strategies": "search strategies",
     "evaluators": "evaluators of candidates",
+    "evaluators/proxies": "zero-cost scores",
+    "predictors": "predictors",
     "hardware/models": "hardware cost models",
     "hardware/templates": "accelerator templates",
     "hardware/mappers": "mappers",
     "hardware/schedule": "scheduling policies",
+    "hardware/devices": "devices",
     "export": "exporters",
     "store": "record stores",
 }
