@@ -22,6 +22,7 @@ from archip.core.errors import UserError, nearest
 from archip.core.objectives import Goals, Limit, Objective
 from archip.core.record import METRICS, metric
 from archip.core.units import parse_quantity
+from archip.core.yaml_file import read_yaml
 
 __all__ = ["Budget", "Finish", "Plug", "Problem", "TaskSpec", "json_schema"]
 
@@ -125,19 +126,6 @@ class _File(_Strict):
         return tasks
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice instead of keeping the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise UserError(f"key {key!r} is given twice", f"line {key_node.start_mark.line + 1}")
-            seen.add(key if isinstance(key, str) else id(key_node))
-        return super().construct_mapping(node, deep)
-
-
 @dataclass(frozen=True)
 class Problem:
     """A checked problem with all defaults filled in."""
@@ -161,22 +149,9 @@ class Problem:
         Raises:
             UserError: the file cannot be read, is not YAML, or asks for something that archip does not have.
         """
-        path = Path(path)
+        value = read_yaml(path, missing="archip init writes one")
         try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise UserError("no such file", str(path), "archip init writes one") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot be read: {error}", str(path)) from None
-        try:
-            value = yaml.load(text, _Loader)
             return cls.from_dict(value)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-            raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}", f"{path}: {line}") from None
-        except RecursionError:
-            raise UserError("nested too deeply", str(path)) from None
         except UserError as error:
             raise error.in_file(path) from None
 
