@@ -14,18 +14,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil, isqrt
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from archip.core.errors import UserError
 from archip.hardware.accelerator import Accelerator, Dataflow, Memory
-from archip.hardware.technology.nm45 import NM45
-from archip.hardware.technology.nm65 import NM65
+from archip.hardware.technology.nodes import NODES, Node
 
 __all__ = ["Part", "Spatial", "grid"]
 
-_NODES = {"nm65": NM65, "nm45": NM45}
 _KIB = 1024
 PARTIAL_BITS = 32
 PARTIAL_BYTES = PARTIAL_BITS // 8
@@ -52,7 +50,7 @@ class Spatial(ABC):
     pes: Annotated[int, Field(ge=1)]
     bandwidth: Annotated[float, Field(gt=0)]
     clock_hz: Annotated[float, Field(gt=0)] = 1e9
-    node: Literal["nm65", "nm45"] = "nm65"
+    node: Node = "nm65"
 
     def __post_init__(self) -> None:
         for name in ("pes", "bandwidth", "clock_hz"):
@@ -78,7 +76,7 @@ class Spatial(ABC):
 
     def accelerator(self) -> Accelerator:
         """The accelerator with these knobs."""
-        technology = _NODES[self.node]
+        technology = NODES[self.node]
         return Accelerator(
             name=f"{type(self).__name__.lower()}-{self.pes}",
             array=self.array,
@@ -102,7 +100,7 @@ class Spatial(ABC):
         n_files: int = 1,
     ) -> Part:
         """A register file of `n_bytes` for each position that it does not serve; `n_files` of them work as one."""
-        read_j, write_j = _NODES[self.node].register_j(n_bytes)
+        read_j, write_j = NODES[self.node].register_j(n_bytes)
         scale = width[1] / 16
         instances = n_files
         for dimension, size in self.array.items():
@@ -113,7 +111,7 @@ class Spatial(ABC):
     def sram(self, name: str, operands: str, n_bytes: int, bits_per_cycle: int) -> Part:
         """A buffer that serves the whole array, `bits_per_cycle` wide, rounded up to banks of 64 bits."""
         width = 64 * ceil(bits_per_cycle / 64)
-        read_j, write_j = _NODES[self.node].sram_j(n_bytes)
+        read_j, write_j = NODES[self.node].sram_j(n_bytes)
         energies = read_j * width / 64, write_j * width / 64
         return Part(
             Memory(name, operands, 8 * n_bytes, *energies, (64, width), serves=tuple(self.array)), sram_bytes=n_bytes
@@ -125,11 +123,11 @@ class Spatial(ABC):
 
     def _off_chip(self) -> Memory:
         width = 8 * self.bandwidth / self.clock_hz
-        access_j = _NODES[self.node].dram_j_per_bit * width
+        access_j = NODES[self.node].dram_j_per_bit * width
         return Memory("dram", "WIO", 2.0**50, access_j, access_j, (min(64.0, width), width), "RW", tuple(self.array))
 
     def _area_mm2(self) -> dict[str, float]:
-        technology = _NODES[self.node]
+        technology = NODES[self.node]
         registers = sum(part.register_bytes for part in self.parts) * technology.register_um2_per_byte
         array = self.pes * technology.mac_um2 + registers
         shared = [part.memory for part in self.parts if part.sram_bytes] + [self._off_chip()]
