@@ -17,10 +17,14 @@ from archip.core.errors import CandidateError
 from archip.ir.graph import Graph, Input, Node
 from archip.ir.ops import OPS, output_shapes, weights
 
-__all__ = ["Draft", "Known", "Value"]
+__all__ = ["Draft", "Known", "Unsupported", "Value"]
 
 Shape = tuple[int, ...]
 _AXES = {2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
+
+
+class Unsupported(CandidateError):
+    """A form of an operator that archip cannot cost; the file itself is right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,5 +147,7 @@ def _check_weights(node: Node, shapes: Sequence[Shape], tensors: Mapping[str, Kn
 def _is_default(op: str, attribute: str, value: Any) -> bool:
     """Whether the table has this value, for all axes if there are several."""
     default = OPS[op].attrs.get(attribute, value is None)
+    if value == ():
+        return default == ()
     each = value if isinstance(value, tuple) and not isinstance(default, tuple) else (value,)
     return all(v == default for v in each) and attribute in OPS[op].attrs

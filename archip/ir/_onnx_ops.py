@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from archip.core.errors import CandidateError
-from archip.ir._draft import Known, Value
+from archip.ir._draft import Known, Unsupported, Value
+from archip.ir._onnx_contrib import contributed
 from archip.ir._place import Place
 from archip.ir._rules import GATES, broadcast
 
@@ -62,7 +63,7 @@ class Arguments:
     def constant(self, index: int) -> np.ndarray:
         value = self[index]
         if isinstance(value, str) or value.array is None:
-            raise CandidateError(f"input {index} is not a constant, so the shape of the result is not known")
+            raise Unsupported(f"input {index} is not a constant, so the shape of the result is not known")
         return value.array
 
     def width(self, weight: Value) -> dict[str, int]:
@@ -251,13 +252,13 @@ def _quantized_gemm(p: Place, a: Arguments) -> Result:
 def _einsum(p: Place, a: Arguments) -> Result:
     equation = a.attrs["equation"].replace(" ", "")
     if len(a.inputs) != 2 or "->" not in equation or "." in equation:
-        raise CandidateError(f"the equation {equation!r} is not supported: two operands, a result and no ellipsis are")
+        raise Unsupported(f"the equation {equation!r} is not supported: two operands, a result and no ellipsis are")
     return p.add("einsum", a[0], a[1], equation=equation)
 
 
 def _attention(p: Place, a: Arguments) -> Result:
     if len(p.shape(a[0])) != 4:
-        raise CandidateError("attention of inputs with three axes is not supported")
+        raise Unsupported("attention of inputs with three axes is not supported")
     return p.attention(a[0], a[1], a[2], a.get(3), bool(a.attrs.get("is_causal")), a.attrs.get("scale"))
 
 
@@ -266,12 +267,13 @@ def _recurrent(op: str) -> Handler:
 
     def call(p: Place, a: Arguments) -> Result:
         if a.attrs.get("layout"):
-            raise CandidateError("layout = 1 is not supported")
+            raise Unsupported("layout = 1 is not supported")
         steps, n, _ = p.shape(a[0])
         hidden = a.attrs["hidden_size"]
         directions = 1 + (a.attrs.get("direction") == "bidirectional")
         tensors = {"weight_ih": a[1], "weight_hh": a[2]} | _biases(a.get(3), directions, GATES[op] * hidden)
-        y = p.add(op, a[0], hidden=hidden, bidirectional=directions == 2, bias=a.get(3) is not None, tensors=tensors)
+        y = p.add(op, a[0], hidden=hidden, bidirectional=directions == 2, bias=a.get(3) is not None, tensors=tensors,
+                  **a.width(a[1]))  # fmt: skip
         wide = p.view(y, (steps, n, directions, hidden), "directions")
         return p.transposed(wide, (0, 2, 1, 3), "outer"), f"{y}:1", f"{y}:2"
 
@@ -348,6 +350,9 @@ def _dequantize(p: Place, a: Arguments) -> Result:
 
 
 def _dynamic_quantize(p: Place, a: Arguments) -> Result:
+    if isinstance(a[0], Known):  # a weight, which need not be quantised again and again
+        scale, zero = (Known(f"{p.name}.{part}", ()) for part in ("scale", "zero"))
+        return replace(a[0], bits=8), scale, zero
     y = p.add("quantize", a[0])
     a.bits[y] = 8
     return y, f"{y}:1", f"{y}:2"
@@ -371,6 +376,10 @@ def _reduce(op: str) -> Handler:
         return p.add(op, a[0], axes=_axes(axes or range(len(shape)), shape), keepdims=bool(a.attrs.get("keepdims", 1)))
 
     return call
+
+
+def _sum_square(p: Place, a: Arguments) -> Result:
+    return _reduce("sum")(p, replace(a, inputs=[p.add("square", a[0], part="square"), *a.inputs[1:]]))
 
 
 def _argmax(p: Place, a: Arguments) -> Result:
@@ -502,14 +511,14 @@ def _resize(p: Place, a: Arguments) -> Result:
         a.attrs.get("mode", "nearest"), a.attrs.get("mode", "nearest")
     )
     if a.attrs.get("axes") or a.attrs.get("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise CandidateError("axes and keep_aspect_ratio_policy are not supported")
+        raise Unsupported("axes and keep_aspect_ratio_policy are not supported")
     sizes = a.option("sizes", 3)
     if not sizes:
         scales = a.option("scales", 2 if a.opset >= 11 and len(a.inputs) > 2 else 1)
         sizes = [math.floor(d * s) for d, s in zip(old, scales, strict=True)]
     new = _ints(sizes)
     if new[:2] != old[:2]:
-        raise CandidateError("resizing batch or channels is not supported")
+        raise Unsupported("resizing batch or channels is not supported")
     if all(b % d == 0 for d, b in zip(old[2:], new[2:], strict=True)):
         return p.add("upsample", a[0], scale=tuple(b // d for d, b in zip(old[2:], new[2:], strict=True)), mode=mode)
     return p.add("resize", a[0], size=new[2:], mode=mode)
@@ -557,6 +566,7 @@ ONNX: dict[str, Handler] = {
     **_all(_global_pool, mean="GlobalAveragePool com.microsoft.QLinearGlobalAveragePool", reduce_max="GlobalMaxPool"),
     **_all(_reduce, mean="ReduceMean", sum="ReduceSum", reduce_max="ReduceMax", reduce_min="ReduceMin",
            reduce_prod="ReduceProd", reduce_l1="ReduceL1", reduce_l2="ReduceL2"),
+    "ReduceSumSquare": _sum_square,
     **dict.fromkeys(("ArgMax", "ArgMin"), _argmax),
     "TopK": _topk,
     "SplitToSequence": _split_to_sequence, "SequenceAt": _sequence_at,
@@ -571,3 +581,4 @@ ONNX: dict[str, Handler] = {
     "CastLike": _cast_like,
     **dict.fromkeys(("Identity", "Cast", "Dropout"), _same),
 }  # fmt: skip
+ONNX |= {f"com.microsoft.{name}": handler for name, handler in contributed(ONNX).items()}

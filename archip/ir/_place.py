@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from archip.core.errors import CandidateError
-from archip.ir._draft import Draft, Known, Value
+from archip.ir._draft import Draft, Known, Unsupported, Value
 
 __all__ = ["Place"]
 
@@ -123,4 +122,4 @@ class Place:
     def _weight(self, value: Value) -> Known:
         if isinstance(value, Known):
             return value
-        raise CandidateError(f"node {self.name!r}: weights that are computed from the input are not supported")
+        raise Unsupported(f"node {self.name!r}: weights that are computed from the input are not supported")

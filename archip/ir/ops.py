@@ -156,6 +156,9 @@ OPS: dict[str, Op] = {
     "identity": Op(r.same, {}, "free"),
     "dropout": Op(r.same, {"p": 0.5}, "free"),
     "constant": Op(lambda a, s: [a["shape"]], {"shape": (), "value": None}, "free", n_inputs=0),
+    # an operator of a file that archip cannot cost, and why; its shapes are those that the file's format infers
+    "opaque": Op(lambda a, s: a["shapes"], {"operator": REQUIRED, "shapes": REQUIRED, "reason": REQUIRED}, "free",
+                 n_inputs=None),
     "parameter": Op(lambda a, s: [a["shape"]], {"shape": REQUIRED}, n_inputs=0, moved=r.loaded,
                     weights=lambda a, s: {"weight": a["shape"]}),
 }  # fmt: skip

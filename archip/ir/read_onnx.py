@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archip.core.errors import CandidateError, UserError, nearest
-from archip.ir._draft import Draft, Known, Value
+from archip.ir._draft import Draft, Known, Unsupported, Value
+from archip.ir._onnx_file import (
+    ANY_INPUT,
+    bodies,
+    domain,
+    inferred_shapes,
+    load,
+    model_of,
+    node_checker,
+    node_name,
+    operator,
+    unknown_operators,
+)
 from archip.ir._onnx_ops import ONNX, Arguments
 from archip.ir._place import Place
 from archip.ir.graph import Graph
@@ -23,7 +35,6 @@ __all__ = ["read_onnx"]
 
 Shape = tuple[int, ...]
 _SMALL = 4096  # elements; the values of larger constants say nothing about shapes
-_ANY_INPUT = frozenset({"Shape", "Size"})  # whose results are constants once shapes are known
 _WRONG_FILE = (
     *(CandidateError, IndexError, KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError),
     *(MemoryError, RuntimeError, OSError),
@@ -33,117 +44,106 @@ _NAMED_LIKE_WEIGHT = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Batc
                                 "InstanceNormalization", "GroupNormalization", "PRelu", "Gather"})  # fmt: skip
 
 
-def read_onnx(path: str | Path, input_shapes: Mapping[str, int | Sequence[int]] | None = None) -> Graph:
+def read_onnx(
+    path: str | Path,
+    input_shapes: Mapping[str, int | Sequence[int]] | None = None,
+    input_values: Mapping[str, float] | None = None,
+    *,
+    allow_unknown: bool = False,
+) -> Graph:
     """The graph of an ONNX file.
 
     Layers are called like their weight (``layer1.0.conv1`` for ``layer1.0.conv1.weight``), other nodes as in the
     file. Constants count as weights if they are tensors of real numbers with more than one element. Weights are not
-    copied, only their shapes and, in quantised models, their bits.
+    copied, only their shapes and, in quantised models, their bits. Of an `If` one branch is read: that of its
+    condition, or the first where the condition depends on the values of inputs.
 
     Args:
         path: the file; of external data beside it, only small tensors are read.
         input_shapes: sizes that the file leaves open: name of a dimension → size, or name of an input → shape.
+        input_values: input → the number that all its elements have; conditions on it are then decided.
+        allow_unknown: operators that archip does not know become ``opaque`` nodes, with shapes from ONNX's own
+            inference, instead of being refused.
 
     Raises:
         UserError: a file that is no ONNX model or broken, operators that archip does not know (all of them are
             named), or a size that is neither in the file nor in `input_shapes`.
     """
-    model = _load(Path(path))
-    if missing := _unsupported(model):
+    model = load(Path(path))
+    missing = {} if allow_unknown else unknown_operators(model.graph, ONNX)
+    if missing:
         listed = ", ".join(f"{op} (node {', '.join(names[:3])})" for op, names in sorted(missing.items()))
         raise UserError(
             f"operators that archip does not know: {listed}", str(path), "operators with a row in archip.ir.ops.OPS"
         )
-    return _Reader(model, Path(path)).graph(dict(input_shapes or {}))
-
-
-def _load(path: Path) -> ModelProto:
-    import onnx
-    import onnx.inliner
-    from google.protobuf.message import DecodeError
-
-    right = "a complete ONNX file"
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror or error}", str(path), right) from None
-    except DecodeError:
-        raise UserError("is no ONNX model, or only a part of one", str(path), right) from None
-    texts = [text for node in model.graph.node for text in (node.name, node.op_type, node.domain, *node.output)]
-    is_text = all(isinstance(text, str) for text in texts)  # protobuf gives bytes where it finds no text
-    if not texts or not is_text or not model.graph.output or not model.opset_import:
-        raise UserError("is no ONNX model, or only a part of one", str(path), right)
-    return onnx.inliner.inline_local_functions(model) if model.functions else model
-
-
-def _operator(node: NodeProto) -> str:
-    """``Conv``; operators of other domains with the domain in front."""
-    return f"{node.domain}.{node.op_type}" if _domain(node.domain) else node.op_type
-
-
-def _domain(name: str) -> str:
-    return "" if name == "ai.onnx" else name
-
-
-def _unsupported(model: ModelProto) -> dict[str, list[str]]:
-    """Operator → names of the nodes; operators on constants only are worked out and not counted."""
-    constant = {t.name for t in model.graph.initializer} | {""}
-    missing: dict[str, list[str]] = {}
-    for node in model.graph.node:
-        is_constant = _operator(node) in _ANY_INPUT or all(i in constant for i in node.input)
-        if is_constant and not _has_body(node):
-            constant.update(node.output)
-        elif _operator(node) not in ONNX:
-            missing.setdefault(_operator(node), []).append(node.name or (node.output[0] if node.output else "?"))
-    return missing
-
-
-def _has_body(node: NodeProto) -> bool:
-    return any(a.HasField("g") or a.graphs for a in node.attribute)
-
-
-def _checker(model: ModelProto) -> Any:
-    """What `onnx.checker` needs to know to check a single node."""
-    import onnx.checker
-
-    context = onnx.checker.C.CheckerContext()
-    context.ir_version = model.ir_version
-    context.opset_imports = {_domain(o.domain): o.version for o in model.opset_import}
-    return context
+    reader = _Reader(model, Path(path), dict(input_values or {}), allow_unknown)
+    return reader.graph(dict(input_shapes or {}))
 
 
 class _Reader:
     """Walks a model and writes the draft."""
 
-    def __init__(self, model: ModelProto, path: Path) -> None:
+    def __init__(self, model: ModelProto, path: Path, given: Mapping[str, float], allow_unknown: bool) -> None:
         self._path = path
+        self._model = model
         self._proto: GraphProto = model.graph
-        self._opsets = {_domain(o.domain): o.version for o in model.opset_import}
-        self._rules = _checker(model)
+        self._given = given
+        self._allow_unknown = allow_unknown
+        self._opsets = {domain(o.domain): o.version for o in model.opset_import}
+        self._rules = node_checker(model)
         self._draft = Draft()
         self._values: dict[str, Value] = {}
         self._bits: dict[str, int] = {}
         self._readers: dict[str, list[NodeProto]] = {}
-        for node in model.graph.node:
-            for value in node.input:
-                self._readers.setdefault(value, []).append(node)
+        self._shapes: dict[str, Shape] = {}
         self._outputs = {o.name for o in model.graph.output}
         self._absorbed: dict[str, str] = {}
+        self._found: dict[str, Shape] | None = None
 
     def graph(self, given: dict[str, Any]) -> Graph:
+        with self._blaming("inputs"):
+            weights = {tensor.name for tensor in self._proto.initializer}
+            self._shapes = self._input_shapes(given, weights)
+            self._check_values()
+            for name, shape in self._shapes.items():
+                is_given = name in self._given
+                self._values[name] = self._number(name, shape) if is_given else self._draft.input(name, shape)
+        self._read_all(self._proto)
+        return self._draft.finish(*(self._value(o.name) for o in self._proto.output))
+
+    def _read_all(self, proto: GraphProto) -> None:
+        """The weights and nodes of the model, or of a branch in it."""
         import onnx.checker
 
-        for tensor in self._proto.initializer:
+        for node in proto.node:
+            for value in node.input:
+                self._readers.setdefault(value, []).append(node)
+        for tensor in proto.initializer:
             with self._blaming(f"tensor {tensor.name}"):
                 self._values[tensor.name] = self._weight(tensor)
-        with self._blaming("inputs"):
-            for name, shape in self._input_shapes(given).items():
-                self._values[name] = self._draft.input(name, shape)
-        for node in self._proto.node:
-            with self._blaming(f"node {node.name or ', '.join(node.output)}", f"{_operator(node)} "):
-                onnx.checker.check_node(node, self._rules)
+        for node in proto.node:
+            with self._blaming(f"node {node.name or ', '.join(node.output)}", f"{operator(node)} "):
+                if self._is_checkable(node):
+                    onnx.checker.check_node(node, self._rules)
                 self._read(node)
-        return self._draft.finish(*(self._value(o.name) for o in self._proto.output))
+
+    def _is_checkable(self, node: NodeProto) -> bool:
+        """Bodies read values that the checker does not see; ONNX Runtime writes operators newer than it says."""
+        import onnx.defs
+
+        name = domain(node.domain)
+        is_newer = onnx.defs.has(node.op_type, name) and not onnx.defs.has(
+            node.op_type, self._opsets.get(name, 1), name
+        )
+        return not bodies(node) and not (is_newer and operator(node) in ONNX)
+
+    def _check_values(self) -> None:
+        for name in self._given:
+            if name not in self._shapes:
+                raise UserError(f"there is no input {name!r}", str(self._path), nearest(name, self._shapes))
+
+    def _number(self, name: str, shape: Shape) -> Known:
+        return Known(name, shape, array=np.full(shape, self._given[name]) if math.prod(shape) <= _SMALL else None)
 
     @contextmanager
     def _blaming(self, part: str, what: str = "") -> Iterator[None]:
@@ -166,9 +166,9 @@ class _Reader:
         array = onnx.numpy_helper.to_array(tensor, base_dir=str(self._path.parent)) if size <= _SMALL else None
         return Known(tensor.name, shape, real and size > 1, array, _BITS.get(_type_name(tensor.data_type)))
 
-    def _input_shapes(self, given: dict[str, Any]) -> dict[str, Shape]:
+    def _input_shapes(self, given: dict[str, Any], weights: set[str]) -> dict[str, Shape]:
         """Input → shape, with the sizes that the caller gives."""
-        inputs = [i for i in self._proto.input if i.name not in self._values]
+        inputs = [i for i in self._proto.input if i.name not in weights]
         dims = {i.name: [d.dim_value or d.dim_param or "?" for d in i.type.tensor_type.shape.dim] for i in inputs}
         known = {*dims, *(d for shape in dims.values() for d in shape if isinstance(d, str) and d != "?")}
         for name in given:
@@ -206,15 +206,55 @@ class _Reader:
         if node.output and node.output[0] in self._absorbed:
             self._values[node.output[0]] = self._values[self._absorbed[node.output[0]]]
             return
+        if operator(node) == "If":
+            self._values |= zip(node.output, self._branch(node), strict=True)
+            return
         inputs = [self._value(i) if i else None for i in node.input]
         present = [v for v in inputs if v is not None]
-        if _operator(node) not in ONNX or _is_worked_out(node, present):
+        if not bodies(node) and (operator(node) in ANY_INPUT or _is_worked_out(node, present)):
             results = self._worked_out(node, present)
+        elif operator(node) not in ONNX:
+            results = self._opaque(node, present, "archip does not know this operator")
         else:
-            place = Place(self._draft, self._name(node, inputs))
-            results = ONNX[_operator(node)](place, self._arguments(node, inputs))
+            results = self._row(node, inputs)
         results = results if isinstance(results, tuple) else (results,)
-        self._values |= {name: value for name, value in zip(node.output, results, strict=False) if name}
+        made = zip(node.output, results, strict=False)
+        self._values |= {name: value for name, value in made if name and value is not None}
+
+    def _row(self, node: NodeProto, inputs: Sequence[Value | None]) -> Any:
+        place = Place(self._draft, self._name(node, inputs))
+        try:
+            return ONNX[operator(node)](place, self._arguments(node, inputs))
+        except Unsupported as error:
+            if not self._allow_unknown:
+                raise
+            return self._opaque(node, [v for v in inputs if v is not None], str(error))
+
+    def _branch(self, node: NodeProto) -> list[Value]:
+        """The outputs of an `If`: of the branch that its condition says, or of the first."""
+        condition = self._value(node.input[0])
+        decided = None if isinstance(condition, str) or condition.array is None else bool(condition.array.any())
+        (chosen,) = [a.g for a in node.attribute if a.name == ("else_branch" if decided is False else "then_branch")]
+        self._read_all(chosen)
+        return [self._value(o.name) for o in chosen.output]
+
+    def _opaque(self, node: NodeProto, inputs: Sequence[Value], reason: str) -> tuple[str, ...]:
+        """A node that stands for what archip cannot cost, with the shapes that ONNX infers."""
+        if not self._allow_unknown:
+            raise Unsupported(reason)
+        found = self._inferred() | _stft_shape(node, self._draft, inputs)
+        if missing := [name for name in node.output if name and name not in found]:
+            raise UserError(f"{reason}, and ONNX does not tell the shape of {', '.join(missing)}",
+                            f"{self._path}: node {node_name(node)} ({operator(node)})")  # fmt: skip
+        shapes = tuple(found.get(name, ()) for name in node.output)
+        attrs: dict[str, Any] = {"operator": operator(node), "shapes": shapes, "reason": reason}
+        name = Place(self._draft, self._name(node, inputs)).add("opaque", *inputs, **attrs)
+        return tuple(f"{name}:{k}" if k else name for k in range(len(shapes)))
+
+    def _inferred(self) -> dict[str, Shape]:
+        if self._found is None:
+            self._found = inferred_shapes(self._model, self._shapes)
+        return self._found
 
     def _value(self, name: str) -> Value:
         if name not in self._values:
@@ -226,7 +266,7 @@ class _Reader:
 
         attrs = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         attrs = {k: v.decode() if isinstance(v, bytes) else v for k, v in attrs.items()}
-        opset = self._opsets.get(_domain(node.domain), 1)
+        opset = self._opsets.get(domain(node.domain), 1)
         return Arguments(inputs, attrs, len(node.output), opset, self._bits, lambda n: self._bias_after(node, n))
 
     def _bias_after(self, node: NodeProto, features: int) -> Known | None:
@@ -246,13 +286,13 @@ class _Reader:
         import onnx
         import onnx.reference
 
-        if node.op_type in _ANY_INPUT:
+        if node.op_type in ANY_INPUT:
             feeds = {node.input[0]: np.broadcast_to(np.float32(0), self._draft.shape(inputs[0]))}
             known = []
         else:
             known = [v for v in inputs if isinstance(v, Known)]
             feeds = {name: _array_like(v) for name, v in zip(filter(None, node.input), known, strict=True)}
-        results = onnx.reference.ReferenceEvaluator(_model_of(node, feeds, self._opsets)).run(None, feeds)
+        results = onnx.reference.ReferenceEvaluator(model_of(node, feeds, self._opsets)).run(None, feeds)
         is_exact = all(v.array is not None for v in known)
         is_trained = any(v.is_trained for v in known)
         return tuple(
@@ -274,6 +314,16 @@ class _Reader:
         return node.name.removeprefix("node_") or node.output[0]
 
 
+def _stft_shape(node: NodeProto, draft: Draft, inputs: Sequence[Value]) -> dict[str, Shape]:
+    """Shape (batch, frames, bins, 2), which ONNX's inference gets wrong for windows. Source: ONNX, STFT."""
+    if operator(node) != "STFT" or not isinstance(inputs[1], Known) or inputs[1].array is None:
+        return {}
+    n, size = draft.shape(inputs[0])[:2]
+    step, (length, *_) = int(inputs[1].array), draft.shape(inputs[2])
+    onesided = next((a.i for a in node.attribute if a.name == "onesided"), 1)
+    return {node.output[0]: (n, (size - length) // step + 1, length // 2 + 1 if onesided else length, 2)}
+
+
 def _is_worked_out(node: NodeProto, inputs: Sequence[Value]) -> bool:
     """Whether the result is a constant, or weights that are put together from parts of others."""
     if not all(isinstance(v, Known) for v in inputs):
@@ -293,16 +343,3 @@ def _type_name(data_type: int) -> str:
 
 def _array_like(known: Known) -> np.ndarray:
     return known.array if known.array is not None else np.broadcast_to(np.float32(0), known.shape)
-
-
-def _model_of(node: NodeProto, feeds: Mapping[str, np.ndarray], opsets: Mapping[str, int]) -> ModelProto:
-    """A model of this node alone."""
-    from onnx import helper
-
-    inputs = [
-        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-        for name, a in feeds.items()
-    ]
-    outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
-    graph = helper.make_graph([node], "node", inputs, outputs)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid(d, v) for d, v in opsets.items()])
