@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from archip.cli import _cost_loopnest, _cost_peers
+from archip.cli._cost_model import Source, read_model
 from archip.core import registry
 from archip.core.errors import UserError
 from archip.core.files import write_text
-from archip.core.units import format_quantity, parse_quantity
-
-if TYPE_CHECKING:
-    from archip.ir.workload import Workload
+from archip.core.units import format_quantity
 
 __all__ = ["register"]
 
-_COLUMNS: tuple[str, ...] = ("layer", "kind", "macs", "params", "cycles", "energy_j", "utilisation", "bottleneck")
+Model = Literal["loopnest", "maestro", "systolic"]
+# The options that each model takes; any other one that is given is refused rather than ignored.
+_TAKES = {
+    "loopnest": {"on", "pes", "bandwidth", "clock", "node", "objective", "plot"},
+    "maestro": {"dataflow", "pes", "cluster", "noc", "offchip", "corrected"},
+    "systolic": {"dataflow", "array", "sram", "corrected"},
+}
+
+
+def _complete_accelerator(incomplete: str) -> list[str]:
+    return [name for name in _cost_loopnest.accelerator_names() if name.startswith(incomplete)]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,144 +45,133 @@ def register(app: typer.Typer) -> None:
             str, typer.Argument(help="An ONNX file, a layer table (.csv), or a torch module: package.module:name.")
         ],
         on: Annotated[
-            str, typer.Option(help="Accelerator template.", autocompletion=lambda: registry.names("templates"))
-        ],
-        pes: Annotated[int, typer.Option(min=1, help="Processing elements.")] = 256,
-        bandwidth: Annotated[str, typer.Option(help="To the off-chip memory.")] = "16 GB/s",
-        clock: Annotated[str, typer.Option(help="Frequency.")] = "1 GHz",
-        node: Annotated[str, typer.Option(help="Technology table: nm65 or nm45.")] = "nm65",
+            str | None,
+            typer.Option(
+                help="Accelerator: a template, a shipped instance (archip list accelerators), or a YAML file.",
+                autocompletion=_complete_accelerator,
+            ),
+        ] = None,
+        cost_model: Annotated[Model, typer.Option("--model", help="Cost model.")] = "loopnest",
         shapes: Annotated[
             list[str] | None, typer.Option("--input", help="NAME=1x3x224x224, where the file leaves it open.")
         ] = None,
+        values: Annotated[
+            list[str] | None, typer.Option("--value", help="NAME=16000: decides conditions on an input of the file.")
+        ] = None,
         network: Annotated[str | None, typer.Option(help="Only this network of a layer table.")] = None,
-        weight_bits: Annotated[int, typer.Option(min=1, max=8)] = 8,
-        activation_bits: Annotated[int, typer.Option(min=1, max=8)] = 8,
+        weight_bits: Annotated[int, typer.Option(min=1, max=64)] = 8,
+        activation_bits: Annotated[int, typer.Option(min=1, max=64)] = 8,
+        pes: Annotated[int | None, typer.Option(min=1, help="Processing elements, of a template or maestro.")] = None,
+        bandwidth: Annotated[str | None, typer.Option(help="Template: to the off-chip memory, e.g. 16 GB/s.")] = None,
+        clock: Annotated[str | None, typer.Option(help="Template: frequency, e.g. 1 GHz.")] = None,
+        node: Annotated[str | None, typer.Option(help="Template: technology table, e.g. nm45.")] = None,
+        objective: Annotated[
+            str | None, typer.Option(help="Best mapping by cycles, energy or edp; by default cycles.")
+        ] = None,
+        dataflow: Annotated[
+            str | None, typer.Option(help="maestro: kcp_ws, yxp_os, rs, ykp_os, xp_ws; systolic: ws, os, is.")
+        ] = None,
+        cluster: Annotated[int | None, typer.Option(min=1, help="maestro: PEs in a cluster.")] = None,
+        noc: Annotated[int | None, typer.Option(min=1, help="maestro: elements a cycle on the NoC.")] = None,
+        offchip: Annotated[int | None, typer.Option(min=1, help="maestro: elements a cycle off the chip.")] = None,
+        array: Annotated[str | None, typer.Option(help="systolic: rows x columns, e.g. 32x32.")] = None,
+        sram: Annotated[str | None, typer.Option(help="systolic: KiB of inputs, filters, outputs: 64,64,64.")] = None,
+        corrected: Annotated[
+            bool | None, typer.Option("--corrected", help="maestro, systolic: mend the tool's faults.")
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
         csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the layers as CSV.")] = None,
+        plot: Annotated[Path | None, typer.Option(help="Write roofline and bars of the layers as HTML.")] = None,
     ) -> None:
         """Price every layer of a network on an accelerator, each with its best mapping; layers run one after the other.
+
+        Operators that archip cannot cost are named and left out of the totals.
 
         Examples:
 
           archip cost model.onnx --on nvdla --pes 1024 --bandwidth "32 GB/s"
 
-          archip cost model.onnx --on eyeriss --input image=1x3x320x320 --json
+          archip cost model.onnx --on eyeriss_like --input image=1x3x320x320 --json --plot costs.html
 
-          archip cost layers.csv --network resnet18 --on shidiannao --csv costs.csv
+          archip cost layers.csv --network resnet18 --on my_accelerator.yaml --csv costs.csv
 
           archip cost mypackage.nets:resnet --on nvdla --input 0=1x3x224x224
+
+          archip cost layers.csv --model maestro --dataflow kcp_ws --pes 256 --cluster 64 --noc 64 --csv maestro.csv
+
+          archip cost layers.csv --model systolic --dataflow ws --array 32x32
         """
-        knobs = {
-            "pes": pes,
-            "bandwidth": _parsed(bandwidth, "--bandwidth", "bandwidth"),
-            "clock_hz": _parsed(clock, "--clock", "frequency"),
-            "node": node,
-        }
-        accelerator = registry.create("hardware/templates", on, knobs).accelerator()
-        work = _read(model, _shapes(shapes or []), network, weight_bits, activation_bits)
-        result = _priced(work, accelerator, knobs["clock_hz"])
+        options = {
+            "on": on, "pes": pes, "bandwidth": bandwidth, "clock": clock, "node": node, "objective": objective,
+            "dataflow": dataflow, "cluster": cluster, "noc": noc, "offchip": offchip, "array": array, "sram": sram,
+            "corrected": corrected, "plot": plot,
+        }  # fmt: skip
+        given = _for_model(cost_model, {k: v for k, v in options.items() if v is not None})
+        source = Source(model, tuple(shapes or ()), tuple(values or ()), network, weight_bits, activation_bits)
+        read = read_model(source)
+        if cost_model == "loopnest":
+            result = _cost_loopnest.priced(read, given)
+        else:
+            result = _cost_peers.priced(cost_model, read, given)
         if csv_file is not None:
             _write_csv(csv_file, result["layers"])
         if as_json:
-            typer.echo(json.dumps(result, indent=2))
+            typer.echo(json.dumps({k: result[k] for k in ("total", "layers", "unsupported")}, indent=2))
         else:
-            _show(Console(), result, accelerator.area_mm2)
+            _show(Console(), result)
 
 
-def _parsed(text: str, option: str, dimension: str) -> float:
-    try:
-        return parse_quantity(text, dimension).value
-    except UserError as error:
-        raise error.at(option) from None
+def _for_model(model: Model, given: dict[str, Any]) -> dict[str, Any]:
+    """The options, none of which this model would ignore."""
+    for name in given:
+        if name not in _TAKES[model]:
+            takers = " or ".join(f"--model {m}" for m, names in _TAKES.items() if name in names)
+            raise UserError(f"--{name} means nothing to {model}", f"--{name}", takers)
+    if model == "loopnest" and "on" not in given:
+        templates = ", ".join(registry.names("templates"))
+        raise UserError("no accelerator is named", "--on", f"one of {templates}, an instance, or a YAML file")
+    return given
 
 
-def _shapes(texts: list[str]) -> dict[str, int | tuple[int, ...]]:
-    """``NAME=1x3x224x224`` texts as input → shape; ``NAME=1`` as the size of a dimension that the file names."""
-    shapes: dict[str, int | tuple[int, ...]] = {}
-    for text in texts:
-        name, _, sizes = text.partition("=")
-        try:
-            shape = tuple(int(size) for size in sizes.lower().split("x"))
-        except ValueError:
-            raise UserError(f"{text!r} is not NAME=1x3x224x224", "--input") from None
-        shapes[name] = shape[0] if len(shape) == 1 else shape
-    return shapes
-
-
-def _read(
-    model: str, shapes: dict[str, int | tuple[int, ...]], network: str | None, weight_bits: int, activation_bits: int
-) -> Workload:
-    from archip.ir.workload import workload
-
-    if network is not None and not model.endswith(".csv"):
-        raise UserError("only layer tables hold several networks", "--network")
-    if model.endswith(".csv"):
-        from archip.ir.layer_table import from_table
-
-        return from_table(model, network, weight_bits, activation_bits)
-    if ":" in model and not Path(model).exists():
-        return workload(_torch_graph(model, shapes), weight_bits, activation_bits)
-    from archip.ir.read_onnx import read_onnx
-
-    return workload(read_onnx(model, shapes), weight_bits, activation_bits)
-
-
-def _torch_graph(path: str, shapes: dict[str, int | tuple[int, ...]]) -> Any:
-    """The graph of ``package.module:name``, a torch module or something that makes one when called."""
-    module_name, _, name = path.partition(":")
-    if not shapes:
-        raise UserError("a torch module does not say what it takes", path, "--input 0=1x3x224x224, one for each input")
-    sys.path.insert(0, "")
-    try:
-        made = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot be imported: {error}", path, "package.module:name") from None
-    import torch
-
-    from archip.ir.read_torch import read_torch
-
-    module = made if isinstance(made, torch.nn.Module) else made()
-    return read_torch(module, [torch.zeros(shape) for shape in shapes.values()])
-
-
-def _priced(work: Workload, accelerator: Any, clock_hz: float) -> dict[str, Any]:
-    """Layers and totals as JSON; refuses networks with a layer that the accelerator cannot map."""
-    from archip.hardware.cost import layer_costs
-
-    costs = layer_costs(work, [accelerator])
-    layers = []
-    for i, name in enumerate(work.names):
-        if not costs.feasible_AL[0, i]:
-            raise UserError(f"layer {name} cannot be mapped: {costs.reason(0, i)}", accelerator.name)
-        numbers = (int(work.macs_L[i]), int(work.params_L[i]), int(costs.cycles_AL[0, i]), float(costs.energy_AL[0, i]))
-        row = (name, work.kinds[i], *numbers, float(costs.utilisation_AL[0, i]), str(costs.bottleneck_AL[0, i]))
-        layers.append(dict(zip(_COLUMNS, row, strict=True)))
-    total = {key: sum(row[key] for row in layers) for key in ("macs", "params", "cycles", "energy_j")}
-    return {"total": total | {"latency_s": total["cycles"] / clock_hz}, "layers": layers, "unsupported": []}
-
-
-def _write_csv(path: Path, layers: list[dict[str, Any]]) -> None:
+def _write_csv(path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(_COLUMNS), lineterminator="\n")
+    writer = csv.DictWriter(text, list(layers[0]) if layers else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(layers)
     write_text(path, text.getvalue())
 
 
-def _show(console: Console, result: dict[str, Any], area_mm2: float) -> None:
+def _show(console: Console, result: Mapping[str, Any]) -> None:
+    """The columns that a screen has room for, the totals, and what was left out."""
     table = Table(box=None, pad_edge=False)
-    for title in ("layer", "MACs", "cycles", "energy", "utilisation", "bottleneck"):
-        table.add_column(title, justify="left" if title in ("layer", "bottleneck") else "right")
+    for title, shown in result["shown"].items():
+        table.add_column(title, justify="left" if isinstance(shown, str) and shown in _TEXTS else "right")
     for row in result["layers"]:
-        if row["cycles"] or row["energy_j"]:
-            numbers = (f"{row['macs']:,}", f"{row['cycles']:,}", format_quantity(row["energy_j"], "energy"))
-            table.add_row(escape(row["layer"]), *numbers, f"{100 * row['utilisation']:.0f} %", row["bottleneck"])
+        if any(row.get(key) for key in ("cycles", "energy_j", "runtime_cycles", "total_cycles")):
+            table.add_row(*(_cell(key, row[key]) for key in result["shown"].values()))
     console.print(table)
     total = result["total"]
-    time = format_quantity(total["latency_s"], "time")
-    energy = format_quantity(total["energy_j"], "energy")
-    console.print(
-        f"\n{total['macs']:,} MACs, {total['params']:,} parameters; {total['cycles']:,} cycles ({time}), {energy}, "
-        f"{format_quantity(area_mm2, 'area')}",
-        highlight=False,
-    )
+    parts = [f"{total['macs']:,} MACs, {total['params']:,} parameters; {total['cycles']:,} cycles"]
+    if total["latency_s"] is not None:
+        parts[0] += f" ({format_quantity(total['latency_s'], 'time')})"
+    if total["energy_j"] is not None:
+        parts.append(format_quantity(total["energy_j"], "energy"))
+    if result.get("area_mm2"):
+        parts.append(format_quantity(result["area_mm2"], "area"))
+    console.print("\n" + ", ".join(parts), highlight=False)
+    for entry in result["unsupported"]:
+        text = f"not costed: {entry['node']} ({entry['operator']}): {entry['reason']}"
+        console.print(text, style="yellow", markup=False, highlight=False)
+
+
+_TEXTS = ("layer", "bottleneck", "dataflow")
+
+
+def _cell(key: str, value: Any) -> str:
+    if key == "energy_j":
+        return format_quantity(value, "energy")
+    if key == "utilisation":
+        return f"{100 * value:.0f} %"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
