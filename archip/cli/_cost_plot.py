@@ -39,6 +39,7 @@ def write_plot(path: Path, layers: list[dict[str, Any]], bytes_of: dict[str, flo
     _roofline(figure, [row for row in costly if row["macs"]], bytes_of, accelerator)
     _bars(figure, costly, "cycles", 1.0, 2)
     _bars(figure, costly, "energy_j", 1e6, 3)
+    figure.update_xaxes(showticklabels=False, row=2, col=1)  # the names stand below the next bars
     figure.update_yaxes(title_text="cycles", row=2, col=1)
     figure.update_yaxes(title_text="energy [µJ]", row=3, col=1)
     figure.update_layout(height=1100, title=f"Layers on {accelerator.name}", font_family="system-ui, sans-serif")
