@@ -10,7 +10,7 @@ import numpy as np
 from archip.ir.graph import GraphBuilder
 from archip.ir.workload import Workload, workload
 
-__all__ = ["Conv", "alexnet", "convolutions", "mobilenet_v1", "vgg16", "with_zeros"]
+__all__ = ["Conv", "alexnet", "convolutions", "mobilenet_v1", "scaled", "vgg16", "with_zeros"]
 
 
 class Conv(NamedTuple):
@@ -78,3 +78,20 @@ def with_zeros(work: Workload, zeros: list[float]) -> Workload:
     inputs = 1 - np.array(zeros)
     outputs = np.append(inputs[1:], inputs[-1])
     return replace(work, density_LO=np.stack([np.ones(len(work)), inputs, outputs], 1))
+
+
+def scaled(rows: list[Conv], width: float, size: float) -> list[Conv]:
+    """The same network with `width` times the channels (multiples of 8; images keep 3) at `size` times the rows."""
+
+    def channels(n: int) -> int:
+        return n if n == 3 else max(8, round(n * width / 8) * 8)
+
+    return [
+        row._replace(
+            inputs=channels(row.inputs),
+            outputs=channels(row.outputs),
+            size=max(row.kernel, round(row.size * size)),
+            groups=channels(row.inputs) if row.groups == row.inputs else row.groups,
+        )
+        for row in rows
+    ]
