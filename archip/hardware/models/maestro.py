@@ -228,13 +228,25 @@ def _add_traffic(result: Table, table: LayerTable, corrected: bool) -> None:
     result["throughput_macs_per_cycle"] = result["num_macs"] / np.maximum(result["runtime_cycles"], 1)
 
 
+def area_um2(pes: ArrayLike, noc_bandwidth: ArrayLike, l1_elems: ArrayLike, l2_elems: ArrayLike) -> NDArray[Any]:
+    """Area of PEs, bus, arbiter and buffers of these sizes. Source: MAESTRO's hardware modules (28 nm)."""
+    p, b = np.asarray(pes, dtype=float), np.asarray(noc_bandwidth, dtype=float)
+    wires, gates = _bus(p)
+    bus, arbiter = 101.7938 * wires * b, 395.473 * np.maximum(1.0, gates)
+    return (p * 283 + bus + arbiter) + p * 0.104 * l1_elems + 0.104 * np.asarray(l2_elems)
+
+
+def _bus(p: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Wires of the bus and gates of the arbiter."""
+    return 14.662 * p + 28.895, 1.2886 * p**2 + 5.5814 * p - 23.711
+
+
 def _add_area_and_power(result: Table, pes: NDArray[np.int64], noc_bandwidth: NDArray[np.int64]) -> None:
     """Area and static power of PEs, buffers, bus and arbiter. Source: MAESTRO's hardware modules (28 nm)."""
     p, b = pes.astype(float), noc_bandwidth.astype(float)
     l1, l2 = result["l1_req_elems"], result["l2_req_elems"]
-    wires, gates = 14.662 * p + 28.895, 1.2886 * p**2 + 5.5814 * p - 23.711
-    bus, arbiter = 101.7938 * wires * b, 395.473 * np.maximum(1.0, gates)
-    result["area"] = (p * 283 + bus + arbiter) + p * 0.104 * l1 + 0.104 * l2
+    wires, gates = _bus(p)
+    result["area"] = area_um2(p, b, l1, l2)
     pe_power = p * 1.2223
     noc_power = 0.8 * wires * b / 1000 + np.maximum(0.34, 0.34 * gates / 1000)
     result["pe_power"] = np.broadcast_to(pe_power, len(l1)).copy()

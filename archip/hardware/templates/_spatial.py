@@ -44,6 +44,7 @@ class Spatial(ABC):
     Attributes:
         pes: processing elements, one 8-bit multiplier each.
         bandwidth: bytes/s to the off-chip memory.
+        buffers: size of the buffers relative to the template's rule.
         node: technology table.
     """
 
@@ -51,9 +52,10 @@ class Spatial(ABC):
     bandwidth: Annotated[float, Field(gt=0)]
     clock_hz: Annotated[float, Field(gt=0)] = 1e9
     node: Node = "nm65"
+    buffers: Annotated[float, Field(gt=0)] = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("pes", "bandwidth", "clock_hz"):
+        for name in ("pes", "bandwidth", "clock_hz", "buffers"):
             if getattr(self, name) <= 0:
                 raise UserError(f"{name} is {getattr(self, name)}", name, "a positive number")
 
@@ -119,7 +121,7 @@ class Spatial(ABC):
 
     def buffer_bytes(self, per_pe: int, least_kib: int) -> int:
         """Capacity of a buffer that grows with the array from a least size on."""
-        return max(least_kib * _KIB, per_pe * self.pes)
+        return round(self.buffers * max(least_kib * _KIB, per_pe * self.pes))
 
     def _off_chip(self) -> Memory:
         width = 8 * self.bandwidth / self.clock_hz
