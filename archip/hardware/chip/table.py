@@ -1,0 +1,246 @@
+"""The cost table: cycles and energy of every layer on every core design, as whole numbers, core by core.
+
+Whole numbers make "exact" mean something: cycles; energies in a unit that both models' results are multiples of, or
+are rounded to (`loopnest`: 1 fJ a layer); areas in um^2, rounded up. A chip's area is the sum of its cores'.
+
+The layers of a network form a chain in topological order, as in NASAIC; branches of a network do not run side by side.
+Under `loopnest`, operators without MACs run on the core of the layer before them and are part of its row. `maestro`
+does not know them: they are left out. Its L1 and L2 are as large as the neediest layer of all networks requires, so
+that a core's area does not depend on the schedule.
+Source: Kwon et al. 2019, arXiv:1805.02566 (energy 18.61 L2 + 1.68 L1 + 1 MAC; area); Yang et al. 2020, arXiv:2002.04116.
+
+Legend: D core designs, L layers, R resources (PEs, bandwidth), C chains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from archip.core.candidate import canonical_json
+from archip.core.errors import UserError
+from archip.core.files import make_folder, replacing
+from archip.core.registry import find
+from archip.hardware.accelerator import Accelerator
+from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec, CoreDesign
+from archip.hardware.cost import layer_costs
+from archip.hardware.models import maestro
+from archip.hardware.models._layer_table import LayerTable
+from archip.hardware.schedule._label_dp import NEVER
+from archip.ir.workload import Workload
+
+__all__ = ["CostTable", "cost_table", "unit_rows"]
+
+_FJ = 1e-15
+_FASTEST = (2, 4, 8, 16, 32, 64, 128, 256)  # clusters that mapping: fastest chooses from
+_CHUNK = 256  # accelerators priced at a time: a killed run loses at most these
+
+
+@dataclass(frozen=True, eq=False)
+class CostTable:
+    """Costs of the layers of all networks on every core design.
+
+    Attributes:
+        designs: what the rows are.
+        use_DR: PEs and bytes/s of each; totals_R: of the whole chip.
+        min_cores, cores: fewest and most cores of a chip.
+        cycles_DL: int64; NEVER where the core cannot run the layer.
+        energy_DL: int64, in units of `energy_unit_j`; 0 where the core cannot run the layer.
+        area_D: int64, um^2.
+        first_C: [C + 1] network c is the layers first_C[c] to first_C[c + 1].
+        layers: their names.
+    """
+
+    designs: tuple[CoreDesign, ...]
+    use_DR: np.ndarray
+    totals_R: np.ndarray
+    min_cores: int
+    cores: int
+    cycles_DL: np.ndarray
+    energy_DL: np.ndarray
+    area_D: np.ndarray
+    first_C: np.ndarray
+    layers: tuple[str, ...]
+    energy_unit_j: float = 1.0
+    clock_hz: float = 1e9
+
+    @cached_property
+    def prices_DL(self) -> np.ndarray:
+        """Energies as floats, exact below 2^53; inf where the core cannot run the layer."""
+        return np.where(self.cycles_DL < NEVER, self.energy_DL.astype(np.float64), np.inf)
+
+    def select(self, rows: np.ndarray) -> CostTable:
+        """The table of these core designs."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("use_DR", "cycles_DL", "energy_DL", "area_D"):
+            columns[name] = columns[name][rows]
+        return CostTable(**columns | {"designs": tuple(self.designs[int(i)] for i in rows)})
+
+
+class _Costs(NamedTuple):
+    cycles_DL: np.ndarray
+    energy_DL: np.ndarray
+    area_D: np.ndarray
+
+
+def cost_table(networks: Mapping[str, Workload], spec: ChipSpec, cache: Path | None = None) -> CostTable:
+    """Price every layer on every core design.
+
+    Args:
+        networks: workload by name.
+        spec: designs and cost model.
+        cache: folder of finished tables; one that is there is read.
+
+    Raises:
+        UserError: a layer that no core design runs, or that the model does not know.
+    """
+    for name, work in networks.items():
+        if len(work) == 0 or (spec.cost_model == "maestro" and work.macs == 0):
+            raise UserError("has no layer to run", name)
+    path = None if cache is None else make_folder(cache) / f"table_{_digest(networks, spec)}.npz"
+    names, first_C = _layers(networks, spec)
+    if path is not None and path.exists():
+        with np.load(path) as saved:
+            costs = _Costs(saved["cycles_DL"], saved["energy_DL"], saved["area_D"])
+    else:
+        price = _priced_by_maestro if spec.cost_model == "maestro" else _priced_by_loopnest
+        costs = price(networks, spec)
+        if path is not None:
+            with replacing(path) as temporary, open(temporary, "wb") as file:
+                np.savez(file, **costs._asdict())
+    homeless = np.flatnonzero((costs.cycles_DL == NEVER).all(axis=0))
+    if homeless.size:
+        raise UserError("runs on none of the core designs", f"layer {names[homeless[0]]}", "other dataflows or sizes")
+    return CostTable(
+        designs=spec.designs,
+        use_DR=np.array([(d.pes, d.bandwidth) for d in spec.designs], np.int64),
+        totals_R=spec.totals_R,
+        min_cores=spec.min_cores,
+        cores=spec.cores,
+        **costs._asdict(),
+        first_C=first_C,
+        layers=names,
+        energy_unit_j=spec.mac_j / 100 if spec.cost_model == "maestro" else _FJ,
+        clock_hz=spec.clock_hz,
+    )
+
+
+def _digest(networks: Mapping[str, Workload], spec: ChipSpec) -> str:
+    """16 hex digits of everything that the costs depend on."""
+    about = {k: v for k, v in asdict(spec).items() if k not in ("cores", "min_cores", "mac_energy")}
+    digest = hashlib.sha256(canonical_json(about).encode())
+    for work in networks.values():
+        digest.update(repr((work.kinds, work.ops, work.predecessors)).encode())
+        for column in (work.dims_LD, work.stride_L2, work.padding_L2, work.dilation_L2, work.bits_LO, work.density_LO):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        digest.update(work.moved_LO.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _layers(networks: Mapping[str, Workload], spec: ChipSpec) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the rows, and the first row of each network."""
+    names: list[str] = []
+    first = [0]
+    for network, work in networks.items():
+        is_row_L = np.array([kind != "vector" for kind in work.kinds])
+        rows = np.flatnonzero(is_row_L) if spec.cost_model == "maestro" else unit_rows(work)
+        names += [f"{network}.{work.names[row]}" for row in rows]
+        first.append(len(names))
+    return tuple(names), np.array(first, np.int64)
+
+
+def unit_rows(work: Workload) -> np.ndarray:
+    """First row of each unit: each layer with loops and the vector rows after it; the first unit has those before."""
+    rows = np.flatnonzero([kind != "vector" for kind in work.kinds])
+    return np.concatenate(([0], rows[1:])).astype(np.int64)
+
+
+def _priced_by_maestro(networks: Mapping[str, Workload], spec: ChipSpec) -> _Costs:
+    """Each distinct layer once on each design."""
+    tables = []
+    for name, work in networks.items():
+        try:
+            tables.append(LayerTable.of_workload(work))
+        except UserError as error:
+            raise error.at(name) from None
+    columns_L = np.concatenate([np.stack([getattr(t, f.name) for f in fields(t)], axis=1) for t in tables])
+    rows_UF, which_L = np.unique(columns_L, axis=0, return_inverse=True)
+    unique = LayerTable(*rows_UF.T)
+    parts = [_of_dataflow(unique, spec, name) for name in spec.dataflows]
+    cycles_DU, energy_DU, area_D = (np.concatenate(part) for part in zip(*parts, strict=True))
+    which_L = which_L.reshape(-1)
+    cycles_DL, energy_DL = (np.ascontiguousarray(part[:, which_L]) for part in (cycles_DU, energy_DU))
+    return _Costs(cycles_DL, energy_DL, np.ceil(area_D).astype(np.int64))
+
+
+def _of_dataflow(layers: LayerTable, spec: ChipSpec, name: str) -> _Costs:
+    """All designs of one dataflow; every layer at its cluster of least cycles, of equal ones of least energy."""
+    dataflow, shipped = MAESTRO_DATAFLOWS[name]
+    designs = [d for d in spec.designs if d.dataflow == name]
+    pes_D = np.array([d.pes for d in designs])
+    width_D = np.array([int(d.bandwidth // spec.clock_hz) for d in designs])
+    is_free = spec.mapping == "fastest" and dataflow != "rs"
+    best: tuple[np.ndarray, ...] | None = None
+    for cluster in _FASTEST if is_free else (shipped,):
+        one = _at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected)
+        if best is None:
+            best = one
+        else:
+            better = (one[0] < best[0]) | ((one[0] == best[0]) & (one[1] < best[1]))
+            best = tuple(np.where(better, new, old) for new, old in zip(one, best, strict=True))
+    assert best is not None
+    cycles_DL, energy_DL, l1_DL, l2_DL = best
+    return _Costs(cycles_DL, energy_DL, maestro.area_um2(pes_D, width_D, l1_DL.max(axis=1), l2_DL.max(axis=1)))
+
+
+def _at_cluster(
+    layers: LayerTable, dataflow: str, pes_D: np.ndarray, width_D: np.ndarray, cluster: int, corrected: bool
+) -> tuple[np.ndarray, ...]:
+    """Cycles, energy in 1/100 MAC, and elements of L1 and L2 that each layer needs; [D, L]."""
+    n, shape = len(layers), (len(pes_D), len(layers))
+    rows = layers.select(np.tile(np.arange(n), len(pes_D)))
+    each = {"pes": np.repeat(pes_D, n), "noc_bandwidth": np.repeat(width_D, n)}
+    out = maestro.costs(rows, dataflow, cluster=cluster, corrected=corrected, **each)
+    can = out["mapped"]
+    at_l2, at_l1 = (
+        sum(out[f"{tensor}_{level}_{way}"] for tensor in ("input", "weight", "output") for way in ("read", "write"))
+        for level in ("l2", "l1")
+    )
+    energy = 1861 * at_l2 + 168 * at_l1 + 100 * out["num_macs"]
+    columns = (
+        np.where(can, out["runtime_cycles"], NEVER),
+        np.where(can, energy, 0),
+        np.where(can, out["l1_req_elems"], 0),
+        np.where(can, out["l2_req_elems"], 0),
+    )
+    return tuple(column.reshape(shape) for column in columns)
+
+
+def _priced_by_loopnest(networks: Mapping[str, Workload], spec: ChipSpec) -> _Costs:
+    """Each layer at its best mapping, with the vector rows that follow it."""
+    works = list(networks.values())
+    work = Workload.concat(works)
+    starts = np.cumsum([0, *map(len, works)])[:-1]
+    first_U = np.concatenate([start + unit_rows(part) for start, part in zip(starts, works, strict=True)])
+    parts = []
+    for begin in range(0, len(spec.designs), _CHUNK):
+        costs = layer_costs(work, [_accelerator(spec, d) for d in spec.designs[begin : begin + _CHUNK]])
+        can = np.logical_and.reduceat(costs.feasible_AL, first_U, axis=1)
+        cycles = np.add.reduceat(costs.cycles_AL, first_U, axis=1)
+        energy = np.add.reduceat(np.rint(np.nan_to_num(costs.energy_AL) / _FJ).astype(np.int64), first_U, axis=1)
+        parts.append(_Costs(np.where(can, cycles, NEVER), np.where(can, energy, 0), costs.area_mm2_A * 1e6))
+    cycles_DL, energy_DL, area_D = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _Costs(cycles_DL, energy_DL, np.ceil(area_D).astype(np.int64))
+
+
+def _accelerator(spec: ChipSpec, design: CoreDesign) -> Accelerator:
+    node = "nm" + (spec.technology or "65nm").removesuffix("nm")
+    scale = {} if design.buffers == 1.0 else {"buffers": design.buffers}
+    knobs = {"pes": design.pes, "bandwidth": design.bandwidth, "clock_hz": spec.clock_hz, "node": node, **scale}
+    return find("hardware/templates", design.dataflow)(**knobs).accelerator()
