@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from archip.core.errors import UserError
+from archip.core.errors import UserError, nearest
+from archip.hardware.mapping import LOOPS
 
 __all__ = ["OPERANDS", "Accelerator", "Dataflow", "Memory"]
 
 OPERANDS = ("W", "I", "O")
 
 _N_PORTS = {"RW": 1, "R+W": 2, "4": 4}
+# What the compiled models have room for (MAX_… in models/_kernels.py and mappers/_search.py).
+_MOST = {"array": 4, "memories": 10, "levels": 6, "unrollings": 4, "together": 3, "orders": 4, "places": 16}
 
 
 @dataclass(frozen=True)
@@ -95,28 +98,84 @@ class Accelerator:
                 raise UserError(f"{size} units along {dimension}", f"{self.name}.array.{dimension}", "at least 1")
         if self.clock_hz <= 0:
             raise UserError(f"clock of {self.clock_hz} Hz", f"{self.name}.clock_hz", "a positive number")
+        for name in ("multiplier_bits", "partial_bits"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{getattr(self, name)} bits", f"{self.name}.{name}", "at least 1")
+        for name in ("multiply_j", "add_j"):
+            if getattr(self, name) < 0:
+                raise UserError(f"energy of {getattr(self, name)} J", f"{self.name}.{name}", "0 or more")
+        self._check_memories()
+        if self.dataflow is not None:
+            self._check_dataflow(self.dataflow)
+
+    def _check_memories(self) -> None:
+        where = f"{self.name}.memories"
+        if not self.memories:
+            raise UserError("there is no memory", where, "on-chip memories, then the off-chip one")
         for memory in self.memories:
             self._check(memory)
+            if sum(memory.name == other.name for other in self.memories) > 1:
+                raise UserError(f"two memories are named {memory.name}", where, "a name of its own for each")
         for operand in OPERANDS:
             if operand not in self.off_chip.operands:
                 raise UserError(
-                    f"operand {operand} has no path to {self.off_chip.name}",
-                    f"{self.name}.memories",
-                    "a last memory for WIO",
+                    f"operand {operand} has no path to {self.off_chip.name}", where, "a last memory for WIO"
                 )
             if len(self.levels(operand)) < 2:
-                raise UserError(f"operand {operand} has no on-chip memory", f"{self.name}.memories", "at least one")
+                raise UserError(f"operand {operand} has no on-chip memory", where, "at least one")
+            self._check_most("levels", len(self.levels(operand)), f"memories of {operand}")
+        self._check_most("array", len(self.array), "array")
+        self._check_most("memories", len(self.memories), "memories")
 
     def _check(self, memory: Memory) -> None:
         where = f"{self.name}.memories.{memory.name}"
         narrow, wide = memory.width_bits
         if not 0 < narrow <= wide:
             raise UserError(f"width {narrow} to {wide} bits", f"{where}.width_bits", "0 < minimum <= maximum")
-        if memory.bits < 1:
-            raise UserError(f"capacity of {memory.bits} bits", f"{where}.bits", "at least 1")
+        if not memory.operands or not set(memory.operands) <= set(OPERANDS):
+            raise UserError(f"operands {memory.operands!r}", f"{where}.operands", "letters of W, I and O")
+        elements = {"W": self.multiplier_bits, "I": self.multiplier_bits, "O": self.partial_bits}
+        least = sum(elements[operand] for operand in memory.operands)
+        if memory.bits < least:
+            right = f"at least {least} bits: one element of each of {memory.operands}"
+            raise UserError(f"capacity of {memory.bits:g} bits", f"{where}.bits", right)
+        for name in ("read_j", "write_j"):
+            if getattr(memory, name) < 0:
+                raise UserError(f"energy of {getattr(memory, name)} J", f"{where}.{name}", "0 or more")
+        if memory.ports not in _N_PORTS:
+            raise UserError(f"ports {memory.ports!r}", f"{where}.ports", f"one of {', '.join(_N_PORTS)}")
         for dimension in memory.serves:
             if dimension not in self.array:
                 raise UserError(f"unknown array dimension {dimension!r}", f"{where}.serves", f"of {list(self.array)}")
+
+    def _check_dataflow(self, dataflow: Dataflow) -> None:
+        where = f"{self.name}.dataflow"
+        for u, unrolling in enumerate(dataflow.unrollings):
+            if len(unrolling) != len(self.array):
+                what = f"loops for {len(unrolling)} array dimensions"
+                raise UserError(what, f"{where}.unrollings[{u}]", f"one entry for each of {list(self.array)}")
+            for loops in unrolling:
+                self._check_most("together", len(loops), f"dataflow.unrollings[{u}]")
+                for loop in "|".join(loops).split("|") if loops else ():
+                    _check_loop(loop, f"{where}.unrollings[{u}]")
+        for q, order in enumerate(dataflow.orders):
+            places = order.split()
+            for place in places:
+                _check_loop(place.rstrip("'\""), f"{where}.orders[{q}]")
+            missing = [loop for loop in LOOPS if places.count(loop) != 1]
+            if missing:
+                raise UserError(f"order {order!r}", f"{where}.orders[{q}]", f"plain {missing[0]} exactly once")
+            marked = "".join(place[-1] for place in places if place[-1] in "'\"")
+            if marked.count("'") > 2 or marked.count('"') > 1:
+                raise UserError(f"order {order!r}", f"{where}.orders[{q}]", "at most two loops with ' and one with \"")
+            self._check_most("places", len(places), f"dataflow.orders[{q}]")
+        self._check_most("unrollings", len(dataflow.unrollings), "dataflow.unrollings", least=1)
+        self._check_most("orders", len(dataflow.orders), "dataflow.orders", least=1)
+
+    def _check_most(self, name: str, n: int, key: str, least: int = 0) -> None:
+        if not least <= n <= _MOST[name]:
+            right = f"{least} to {_MOST[name]}" if least else f"at most {_MOST[name]}"
+            raise UserError(f"{n} entries", f"{self.name}.{key}", right)
 
     @property
     def n_units(self) -> int:
@@ -144,3 +203,8 @@ class Accelerator:
         """16 hex digits of everything that the costs depend on."""
         told = [(f, sorted(v.items()) if isinstance(v, Mapping) else v) for f, v in vars(self).items() if f != "digest"]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def _check_loop(loop: str, where: str) -> None:
+    if loop not in LOOPS:
+        raise UserError(f"unknown loop {loop!r}", where, nearest(loop, LOOPS))
