@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -158,6 +158,31 @@ class KnobSpace(ABC):
                     yield from extend(i + 1, {**genes, names[i]: value})
 
         return extend(0, {})
+
+    def decide(self, choose: Callable[[str, Sequence[int]], int]) -> Genes | None:
+        """The genotype of a row of decisions, for controllers and trees; None if it breaks a constraint.
+
+        Args:
+            choose: takes a knob's name and the codes (places among its values) that are allowed; gives one of them.
+                It is called for the active knobs, in order.
+        """
+        genes: Genes = {}
+        for name, knob in self.knobs.items():
+            if self.is_active(name, genes):
+                genes[name] = knob.values[choose(name, range(len(knob.values)))]
+        return self.collapse(genes) if self.permits(genes) else None
+
+    def codes(self, genotypes: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """[N, knobs] place of each gene among the values of its knob; -1 where it is inactive."""
+        from archip.core.encoding import knob_codes
+
+        return knob_codes(self.knobs, genotypes)
+
+    def encode(self, genotypes: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """[N, features] numbers for predictors (`core/encoding.py`); the number of features is the space's own."""
+        from archip.core.encoding import encode_codes
+
+        return encode_codes(self.codes(genotypes), list(self.knobs.values()))
 
     def _complete(self, genes: Mapping[str, Any], rng: np.random.Generator) -> Genes:
         for _ in range(_TRIES):

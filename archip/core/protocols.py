@@ -10,10 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from archip.core.candidate import Candidate, Genotype
+from archip.core.knobs import Knob
 from archip.core.objectives import Goals
 from archip.core.record import Outcome, Record
 
-__all__ = ["CandidateSpace", "Progress", "RunContext", "Space", "Stage", "Store", "Strategy", "Task"]
+__all__ = ["CandidateSpace", "KnobbedSpace", "Progress", "RunContext", "Space", "Stage", "Store", "Strategy", "Task"]
 
 
 @runtime_checkable
@@ -55,6 +56,29 @@ class CandidateSpace(Protocol):
     def neighbours(self, candidate: Candidate) -> Iterator[Candidate]: ...
 
     def enumerate(self) -> Iterator[Candidate]: ...
+
+
+@runtime_checkable
+class KnobbedSpace(CandidateSpace, Protocol):
+    """Candidates that are made of knobs: what controllers, trees and predictors need besides.
+
+    `decide` gives the candidate of a row of decisions: `choose` gets a knob's name and the codes (places among the
+    knob's values) that are allowed and gives one of them; None where the decisions break a constraint. `codes` is the
+    way back, -1 for inactive genes; a space whose genotypes collapse may give others than were decided. `encode` gives
+    [N, features] numbers for predictors, `statistics` [N, statistics] what is known without evaluation (zero-cost
+    scores of a table, say), maybe no columns.
+    """
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]: ...
+
+    def decide(self, choose: Callable[[str, Sequence[int]], int]) -> Candidate | None: ...
+
+    def codes(self, candidates: Sequence[Candidate]) -> np.ndarray: ...
+
+    def encode(self, candidates: Sequence[Candidate]) -> np.ndarray: ...
+
+    def statistics(self, candidates: Sequence[Candidate]) -> np.ndarray: ...
 
 
 @runtime_checkable

@@ -7,13 +7,14 @@ chosen in a problem file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from archip.core.candidate import Candidate
+from archip.core.knobs import Knob
 
 __all__ = ["ProductSpace"]
 
@@ -68,6 +69,38 @@ class ProductSpace:
                     yield from extend((*chosen, genotype))
 
         return extend(())
+
+    @property
+    def knobs(self) -> dict[str, Knob]:
+        """``<part>/<knob>`` → knob, part by part in order of decision."""
+        return {f"{part}/{name}": knob for part, space in self.parts.items() for name, knob in space.knobs.items()}
+
+    def decide(self, choose: Callable[[str, Sequence[int]], int]) -> Candidate | None:
+        """The candidate of a row of decisions (`KnobSpace.decide`); None if it breaks a constraint."""
+        parts = {}
+        for part, space in self.parts.items():
+            parts[part] = space.decide(lambda name, allowed, part=part: choose(f"{part}/{name}", allowed))
+            if parts[part] is None:
+                return None
+        return Candidate.from_parts(parts)
+
+    def codes(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """[N, knobs] place of each gene among the values of its knob; -1 where it is inactive."""
+        columns = [space.codes([c.parts[name] for c in candidates]) for name, space in self.parts.items()]
+        return np.concatenate(columns, axis=1)
+
+    def encode(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """[N, features] numbers for predictors, part by part."""
+        columns = [space.encode([c.parts[name] for c in candidates]) for name, space in self.parts.items()]
+        return np.concatenate(columns, axis=1)
+
+    def statistics(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """[N, statistics] what is known of candidates for free, where a part has such; no columns otherwise."""
+        columns = [np.zeros((len(candidates), 0))]
+        for name, space in self.parts.items():
+            if hasattr(space, "statistics"):
+                columns.append(space.statistics([c.parts[name] for c in candidates]))
+        return np.concatenate(columns, axis=1)
 
 
 def _n_genes(genotype: Any) -> int:

@@ -8,7 +8,7 @@ some); latency falls with the chip's size, energy rises with it; about a quarter
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -67,6 +67,23 @@ class ToySpace:
 
     def enumerate(self) -> Iterator[Candidate]:
         return map(_candidate, self._knobs.enumerate())
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        return self._knobs.knobs
+
+    def decide(self, choose: Callable[[str, Sequence[int]], int]) -> Candidate | None:
+        genes = self._knobs.decide(choose)
+        return None if genes is None else _candidate(genes)
+
+    def codes(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        return self._knobs.codes([_genes(c) for c in candidates])
+
+    def encode(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        return self._knobs.encode([_genes(c) for c in candidates])
+
+    def statistics(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        return np.zeros((len(candidates), 0))
 
 
 def toy_record(candidate: Candidate) -> Record:
