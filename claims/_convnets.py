@@ -10,7 +10,18 @@ import numpy as np
 from archip.ir.graph import GraphBuilder
 from archip.ir.workload import Workload, workload
 
-__all__ = ["Conv", "alexnet", "convolutions", "mobilenet_v1", "scaled", "vgg16", "with_zeros"]
+__all__ = [
+    "Conv",
+    "alexnet",
+    "chain",
+    "convolutions",
+    "ds_cnn",
+    "mobilenet_v1",
+    "resnet8",
+    "scaled",
+    "vgg16",
+    "with_zeros",
+]
 
 
 class Conv(NamedTuple):
@@ -73,6 +84,12 @@ def mobilenet_v1() -> list[Conv]:
     return rows
 
 
+def chain(rows: list[Conv], batch: int = 1) -> Workload:
+    """The convolutions one after the other, as far as training cares: all but the first have a predecessor."""
+    work = convolutions(rows, batch)
+    return replace(work, predecessors=((), *((i,) for i in range(len(rows) - 1))))
+
+
 def with_zeros(work: Workload, zeros: list[float]) -> Workload:
     """The same layers with these shares of zeros in their inputs; a layer's outputs have those of the next input."""
     inputs = 1 - np.array(zeros)
@@ -95,3 +112,38 @@ def scaled(rows: list[Conv], width: float, size: float) -> list[Conv]:
         )
         for row in rows
     ]
+
+
+def resnet8(batch: int = 1) -> Workload:
+    """ResNet-8 of MLPerf Tiny: 32 x 32 images, stages of 16, 32 and 64 channels, ten classes."""
+    graph = GraphBuilder()
+
+    def conv(x: str, name: str, channels: int, kernel: int, stride: int = 1) -> str:
+        return graph.add("conv", x, name=name, out_channels=channels, kernel=(kernel, kernel), stride=stride,
+                         padding=kernel // 2)  # fmt: skip
+
+    x = graph.input("image", (batch, 3, 32, 32), "NCHW")
+    x = graph.add("relu", conv(x, "stem", 16, 3), name="stem.relu")
+    for i, (channels, stride) in enumerate(((16, 1), (32, 2), (64, 2)), 1):
+        y = graph.add("relu", conv(x, f"{i}.a", channels, 3, stride), name=f"{i}.a.relu")
+        y = conv(y, f"{i}.b", channels, 3)
+        short = conv(x, f"{i}.short", channels, 1, stride) if stride > 1 else x
+        x = graph.add("relu", graph.add("add", y, short, name=f"{i}.add"), name=f"{i}.relu")
+    return workload(graph.finish(_classifier(graph, x, 10)))
+
+
+def ds_cnn() -> Workload:
+    """DS-CNN of MLPerf Tiny: 49 x 10 spectrogram, four separable convolutions of 64 channels, twelve words."""
+    graph = GraphBuilder()
+    x = graph.input("sound", (1, 1, 49, 10), "NCHW")
+    x = graph.add("conv", x, name="stem", out_channels=64, kernel=(10, 4), stride=2, padding=(5, 1))
+    for i in range(1, 5):
+        x = graph.add("relu", x, name=f"{i}.relu")
+        x = graph.add("conv", x, name=f"{i}.depthwise", out_channels=64, kernel=(3, 3), padding=1, groups=64)
+        x = graph.add("conv", x, name=f"{i}.pointwise", out_channels=64, kernel=(1, 1))
+    return workload(graph.finish(_classifier(graph, x, 12)))
+
+
+def _classifier(graph: GraphBuilder, x: str, n_classes: int) -> str:
+    pooled = graph.add("global_avg_pool", x, name="pool")
+    return graph.add("linear", pooled, name="classes", out_features=n_classes)
