@@ -154,6 +154,9 @@ class Accelerator:
             if len(unrolling) != len(self.array):
                 what = f"loops for {len(unrolling)} array dimensions"
                 raise UserError(what, f"{where}.unrollings[{u}]", f"one entry for each of {list(self.array)}")
+            if not unrolling[0]:
+                right = f"at least one loop for {next(iter(self.array))}"
+                raise UserError("nothing on the first array dimension", f"{where}.unrollings[{u}]", right)
             for loops in unrolling:
                 self._check_most("together", len(loops), f"dataflow.unrollings[{u}]")
                 for loop in "|".join(loops).split("|") if loops else ():

@@ -3,10 +3,7 @@
 A core has an array of 8-bit multipliers with 32-bit accumulation, register files beside them, on-chip buffers, and a
 share of the off-chip bandwidth. PEs are laid out as nearly square as their number divides.
 
-Area = PEs · MAC + bytes of registers · register area per byte + bytes of SRAM · SRAM area per byte + wires, where the
-wires are one bus for each shared memory, as wide as its ports, along the width and the height of the array:
-bits · pitch · 2 · sqrt(area of PEs and registers). Control, clock tree and pads are not counted.
-Sources of the constants: ``hardware/technology``; the bus is geometry, not a published figure.
+Area: ``hardware/area.py``. Sources of the constants: ``hardware/technology``.
 """
 
 from __future__ import annotations
@@ -20,6 +17,7 @@ from pydantic import Field
 
 from archip.core.errors import UserError
 from archip.hardware.accelerator import Accelerator, Dataflow, Memory
+from archip.hardware.area import area_parts
 from archip.hardware.technology.nodes import NODES, Node
 
 __all__ = ["Part", "Spatial", "grid"]
@@ -130,17 +128,14 @@ class Spatial(ABC):
 
     def _area_mm2(self) -> dict[str, float]:
         technology = NODES[self.node]
-        registers = sum(part.register_bytes for part in self.parts) * technology.register_um2_per_byte
-        array = self.pes * technology.mac_um2 + registers
         shared = [part.memory for part in self.parts if part.sram_bytes] + [self._off_chip()]
-        wires = sum(memory.width_bits[1] for memory in shared) * technology.wire_pitch_um * 2 * array**0.5
-        um2 = {
-            "multipliers": self.pes * technology.mac_um2,
-            "registers": registers,
-            "buffers": sum(part.sram_bytes for part in self.parts) * technology.sram_um2_per_byte,
-            "wires": wires,
-        }
-        return {name: value * 1e-6 for name, value in um2.items()}
+        return area_parts(
+            technology,
+            multipliers_um2=self.pes * technology.mac_um2,
+            register_bytes=sum(part.register_bytes for part in self.parts),
+            sram_bytes=sum(part.sram_bytes for part in self.parts),
+            bus_bits=sum(memory.width_bits[1] for memory in shared),
+        )
 
 
 def grid(n: int) -> tuple[int, int]:
