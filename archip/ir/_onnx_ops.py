@@ -207,7 +207,8 @@ def _pool(kind: str) -> Handler:
     def call(p: Place, a: Arguments) -> Result:
         x, attrs = _window(p, a, a[0], a.attrs["kernel_shape"], -math.inf if kind == "max" else 0.0)
         dilation = attrs.pop("dilation")
-        attrs |= {"dilation": dilation} if kind == "max" else {}
+        is_outside_left_out = kind == "avg" and any(attrs["padding"]) and not a.attrs.get("count_include_pad", 0)
+        attrs |= {"dilation": dilation} if kind == "max" else {"count_pad": False} if is_outside_left_out else {}
         return p.add(f"{kind}_pool", x, ceil=bool(a.attrs.get("ceil_mode", 0)), **attrs)
 
     return call

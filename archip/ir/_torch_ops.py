@@ -117,7 +117,7 @@ def _pool(kind: str) -> Callable[[Place, Any], Result]:
             "ceil": a.ceil_mode,
         }
         attrs |= {"stride": _list(a.stride, rank)} if a.stride else {}
-        attrs |= {"dilation": _list(a.dilation, rank)} if kind == "max" else {}
+        attrs |= {"dilation": _list(a.dilation, rank)} if kind == "max" else {"count_pad": a.count_include_pad}
         return p.add(f"{kind}_pool", a.self, **attrs), None
 
     return call

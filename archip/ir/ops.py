@@ -127,7 +127,8 @@ OPS: dict[str, Op] = {
     "quantize": Op(lambda a, s: [s[0], (), ()], {"bits": 8}),  # with scale and zero point
     # windows and reductions
     "max_pool": Op(r.pool_shape, _POOL, rank=3),
-    "avg_pool": Op(r.pool_shape, {k: v for k, v in _POOL.items() if k != "dilation"}, rank=3),
+    # count_pad: padding counts as zeros in the mean
+    "avg_pool": Op(r.pool_shape, {k: v for k, v in _POOL.items() if k != "dilation"} | {"count_pad": True}, rank=3),
     "adaptive_pool": Op(r.resized(r.sizes), {"size": REQUIRED, "mode": "avg"}, rank=3),
     "global_avg_pool": Op(lambda a, s: [s[0][:2]], {}, rank=3),
     **{name: Op(r.reduce_shape, {"axes": REQUIRED, "keepdims": False}) for name in _REDUCTIONS.split()},

@@ -108,6 +108,7 @@ def _pool(kind: str) -> Rule:
         options = {} if a["stride"] in (None, a["kernel"]) else {"stride": a["stride"]}
         options |= _other_than(a, padding=0) | ({"ceil_mode": True} if a["ceil"] else {})
         options |= _other_than(a, dilation=1) if kind == "max" else {}
+        options |= {"count_include_pad": False} if kind == "avg" and not a["count_pad"] else {}
         return Call(getattr(F, f"{kind}_pool{len(a['kernel'])}d"), options={"kernel_size": a["kernel"], **options})
 
     return rule
