@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-__all__ = ["Agreement", "agreement", "interval", "kendall"]
+__all__ = ["Agreement", "agreement", "for_ranks", "interval", "kendall"]
 
 _ALMOST = 1 - 1e-6  # Fisher's z of a perfect correlation would be infinite
 
@@ -46,8 +46,9 @@ def agreement(predicted_N: np.ndarray, observed_N: np.ndarray) -> Agreement:
     """Agreement of predictions with observations that are not zero."""
     from scipy.stats import rankdata
 
-    n, tau = len(observed_N), kendall(predicted_N, observed_N)
     off_N = np.abs(predicted_N - observed_N) / np.maximum(np.abs(observed_N), 1e-300)
+    predicted_N, observed_N = for_ranks(predicted_N), for_ranks(observed_N)
+    n, tau = len(observed_N), kendall(predicted_N, observed_N)
     rho = _correlation(rankdata(predicted_N), rankdata(observed_N))
     return Agreement(
         spearman=float(np.clip((rho * (n + 1) - 3 * tau) / (n - 2), -1, 1)) if n > 2 else rho,
@@ -56,6 +57,11 @@ def agreement(predicted_N: np.ndarray, observed_N: np.ndarray) -> Agreement:
         within_10=float((off_N <= 0.10).mean()),
         relative=float(np.median(off_N)),
     )
+
+
+def for_ranks(values: np.ndarray) -> np.ndarray:
+    """Seven digits: what differs by no more than the rounding of a sum is equal."""
+    return values.astype(np.float32)
 
 
 def interval(predicted_N: np.ndarray, observed_N: np.ndarray, centre: Agreement) -> tuple[Agreement, Agreement]:
@@ -75,11 +81,11 @@ def interval(predicted_N: np.ndarray, observed_N: np.ndarray, centre: Agreement)
     middle_2 = np.arctanh(np.clip([centre.spearman, centre.kendall], -_ALMOST, _ALMOST))
     k_2 = n * np.array([centre.within_5, centre.within_10])
     factor = np.exp(1.96 * 1.166 / np.sqrt(n))
-    low = [*np.tanh(middle_2 - spread_2), *np.nan_to_num(beta.ppf(0.025, k_2, n - k_2 + 1)), centre.relative / factor]
-    high_2 = np.nan_to_num(beta.ppf(0.975, k_2 + 1, n - k_2), nan=1.0)
-    return Agreement.of_values(low), Agreement.of_values(
-        [*np.tanh(middle_2 + spread_2), *high_2, centre.relative * factor]
-    )
+    share_low_2, share_high_2 = beta.ppf(0.025, k_2, n - k_2 + 1), beta.ppf(0.975, k_2 + 1, n - k_2)
+    low = [*np.tanh(middle_2 - spread_2), *np.nan_to_num(share_low_2), centre.relative / factor]
+    high = [*np.tanh(middle_2 + spread_2), *np.nan_to_num(share_high_2, nan=1.0), centre.relative * factor]
+    ends = np.minimum(low, centre.values), np.maximum(high, centre.values)
+    return Agreement.of_values(ends[0]), Agreement.of_values(ends[1])
 
 
 def kendall(a_N: np.ndarray, b_N: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from pydantic import Field
 from archip.core import registry
 from archip.core.errors import UserError
 from archip.core.problem import Plug
-from archip.predictors._agreement import Agreement, agreement, interval
+from archip.predictors._agreement import Agreement, agreement, for_ranks, interval
 from archip.predictors._predictor import Predictor, from_json
 
 __all__ = ["CrossValidated"]
@@ -150,8 +150,9 @@ class _Score:
     """Kendall's tau-b plus the share within 10 %, for samples that count several times or not at all."""
 
     def __init__(self, held_out_CN: np.ndarray, y_N: np.ndarray) -> None:
-        self._order_NN = np.sign(y_N[:, None] - y_N)
-        self._orders_CNN = np.sign(held_out_CN[:, :, None] - held_out_CN[:, None, :])
+        ranked_N, ranked_CN = for_ranks(y_N), for_ranks(held_out_CN)
+        self._order_NN = np.sign(ranked_N[:, None] - ranked_N)
+        self._orders_CNN = np.sign(ranked_CN[:, :, None] - ranked_CN[:, None, :])
         self._close_CN = np.abs(held_out_CN - y_N) <= 0.1 * np.abs(y_N)
 
     def __call__(self, counts_BN: np.ndarray) -> np.ndarray:
