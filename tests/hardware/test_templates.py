@@ -11,11 +11,14 @@ from archip.core.errors import UserError
 from archip.hardware.cost import layer_costs
 from archip.hardware.models.loopnest import Loopnest, pack_layers
 from archip.hardware.templates._spatial import grid
+from archip.hardware.templates.edge_tpu import EdgeTPU
 from archip.hardware.templates.eyeriss import Eyeriss
 from archip.hardware.templates.nvdla import NVDLA
 from archip.hardware.templates.shidiannao import ShiDianNao
+from archip.hardware.templates.simba import Simba
+from archip.hardware.templates.tpu import TPU
 
-TEMPLATES = [NVDLA, ShiDianNao, Eyeriss]
+TEMPLATES = [NVDLA, ShiDianNao, Eyeriss, TPU, EdgeTPU, Simba]
 
 
 def best(template, row, pes=32, bandwidth=8e9):
@@ -47,6 +50,22 @@ CASES = [
     (ShiDianNao, {"K": 4, "C": 4, "OY": 7, "OX": 7}, [{"OY": 4}, {"OX": 7}], 2 * 16),
     # 3 filter rows x 8 output rows; 1 row of PEs is left over
     (Eyeriss, {"K": 4, "C": 2, "OY": 8, "OX": 8, "FY": 3, "FX": 3, "padding": 1}, [{"FY": 3}, {"OY": 8}], 3 * 8 * 8),
+    # 8 columns x 4 rows: 3 * 3 taps x 4 * 4 outputs x 2 rounds of output channels
+    (TPU, {"K": 16, "C": 4, "OY": 4, "OX": 4, "FY": 3, "FX": 3, "padding": 1}, [{"K": 8}, {"C": 4}], 2 * 9 * 16),
+    # 4 x 2 channels and a 2 x 2 patch: C 4 / 2 x 9 taps x 2 * 2 patches
+    (
+        EdgeTPU,
+        {"K": 4, "C": 4, "OY": 4, "OX": 4, "FY": 3, "FX": 3, "padding": 1},
+        [{"K": 4}, {"C": 2}, {"OX": 2}, {"OY": 2}],
+        2 * 9 * 4,
+    ),
+    # PEs of 4 x 4 on 2 columns x 1 row: K 16 / 8 x C 4 / 4 x 9 taps x 16 outputs
+    (
+        Simba,
+        {"K": 16, "C": 4, "OY": 4, "OX": 4, "FY": 3, "FX": 3, "padding": 1},
+        [{"K": 2}, {}, {"K": 4}, {"C": 4}],
+        2 * 9 * 16,
+    ),
 ]
 
 
@@ -95,6 +114,24 @@ def test_area_by_hand():
     accelerator = NVDLA(pes=32, bandwidth=8e9).accelerator()
     assert accelerator.area_mm2 == pytest.approx((multipliers + registers + buffers + wires) * 1e-6)
     assert accelerator.area_mm2 == pytest.approx(0.1444, abs=0.0001)
+
+
+def test_the_systolic_array_pays_its_skew():
+    """8 columns and 4 rows: 7 + 3 cycles until the last sum has left."""
+    _, found, _ = best(TPU, {"K": 16, "C": 4, "OY": 4, "OX": 4})
+    assert found.drain_M[0] == 7 + 3
+
+
+def test_simba_counts_the_buffers_of_every_pe():
+    """1024 multipliers are 16 PEs with 32 + 8 + 3 KiB each and one buffer of 64 KiB: Simba's chiplet."""
+    accelerator = Simba(pes=1024, bandwidth=8e9).accelerator()
+    assert dict(accelerator.array) == {"column": 4, "row": 4, "vector": 8, "lane": 8}
+    assert accelerator.area_parts["buffers"] == pytest.approx((16 * 43 + 64) * 1024 * 217363 / 131072 * 1e-6)
+
+
+@pytest.mark.parametrize(("pes", "sides"), [(1024, (8, 8, 4, 4)), (64, (4, 4, 2, 2)), (8, (4, 2, 1, 1))])
+def test_patch_of_edge_tpu(pes, sides):
+    assert tuple(EdgeTPU(pes=pes, bandwidth=1e9).array.values()) == sides
 
 
 def test_eyeriss_of_168_pes_is_12_by_14():

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import ceil, isqrt
-from typing import Annotated, NamedTuple
+from math import ceil, isqrt, prod
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -52,6 +52,8 @@ class Spatial(ABC):
     node: Node = "nm65"
     buffers: Annotated[float, Field(gt=0)] = 1.0
 
+    is_systolic: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         for name in ("pes", "bandwidth", "clock_hz", "buffers"):
             if getattr(self, name) <= 0:
@@ -86,6 +88,7 @@ class Spatial(ABC):
             multiplier_bits=8,
             partial_bits=PARTIAL_BITS,
             clock_hz=self.clock_hz,
+            systolic=self.is_systolic,
             area_parts=self._area_mm2(),
             dataflow=self.dataflow,
         )
@@ -102,20 +105,22 @@ class Spatial(ABC):
         """A register file of `n_bytes` for each position that it does not serve; `n_files` of them work as one."""
         read_j, write_j = NODES[self.node].register_j(n_bytes)
         scale = width[1] / 16
-        instances = n_files
-        for dimension, size in self.array.items():
-            instances *= 1 if dimension in serves else size
         memory = Memory(name, operands, 8 * n_bytes * n_files, read_j * scale, write_j * scale, width, serves=serves)
-        return Part(memory, register_bytes=instances * n_bytes)
+        return Part(memory, register_bytes=n_files * self._n_instances(serves) * n_bytes)
 
-    def sram(self, name: str, operands: str, n_bytes: int, bits_per_cycle: int) -> Part:
-        """A buffer that serves the whole array, `bits_per_cycle` wide, rounded up to banks of 64 bits."""
+    def sram(
+        self, name: str, operands: str, n_bytes: int, bits_per_cycle: int, serves: tuple[str, ...] | None = None
+    ) -> Part:
+        """A buffer, `bits_per_cycle` wide, rounded up to banks of 64 bits; by default it serves the whole array."""
         width = 64 * ceil(bits_per_cycle / 64)
         read_j, write_j = NODES[self.node].sram_j(n_bytes)
         energies = read_j * width / 64, write_j * width / 64
-        return Part(
-            Memory(name, operands, 8 * n_bytes, *energies, (64, width), serves=tuple(self.array)), sram_bytes=n_bytes
-        )
+        served = tuple(self.array) if serves is None else serves
+        memory = Memory(name, operands, 8 * n_bytes, *energies, (64, width), serves=served)
+        return Part(memory, sram_bytes=self._n_instances(served) * n_bytes)
+
+    def _n_instances(self, serves: tuple[str, ...]) -> int:
+        return prod(size for dimension, size in self.array.items() if dimension not in serves)
 
     def buffer_bytes(self, per_pe: int, least_kib: int) -> int:
         """Capacity of a buffer that grows with the array from a least size on."""
@@ -128,13 +133,13 @@ class Spatial(ABC):
 
     def _area_mm2(self) -> dict[str, float]:
         technology = NODES[self.node]
-        shared = [part.memory for part in self.parts if part.sram_bytes] + [self._off_chip()]
+        shared = [p.memory for p in self.parts if p.memory.serves == tuple(self.array) and p.sram_bytes]
         return area_parts(
             technology,
             multipliers_um2=self.pes * technology.mac_um2,
             register_bytes=sum(part.register_bytes for part in self.parts),
             sram_bytes=sum(part.sram_bytes for part in self.parts),
-            bus_bits=sum(memory.width_bits[1] for memory in shared),
+            bus_bits=sum(memory.width_bits[1] for memory in (*shared, self._off_chip())),
         )
 
 
