@@ -28,7 +28,7 @@ from archip.core.record import Outcome, Status
 from archip.hardware.accelerator import Accelerator
 from archip.hardware.compile import compile_kernels
 from archip.hardware.cost import LayerCosts, layer_costs
-from archip.hardware.schedule._schedule import Schedule
+from archip.hardware.schedule._schedule import Policy, Schedule, policies
 from archip.ir.workload import Workload, workload
 from archip.spaces.chip import Core
 
@@ -43,9 +43,12 @@ class Cost:
 
     def __post_init__(self) -> None:
         try:
-            registry.find("hardware/schedule", self.schedule)
+            policy = registry.find("hardware/schedule", self.schedule)
         except UserError as error:
             raise error.at("schedule") from None
+        if not issubclass(policy, Policy):
+            known = "one of: " + ", ".join(policies())
+            raise UserError(f"{self.schedule!r} does not put layers on cores", "schedule", known)
 
     def stages(self, run: RunContext) -> list[Stage]:
         return [_CostStage(run, self.schedule)]
@@ -124,12 +127,17 @@ class _CostStage:
         nets, bits = ([f"{kind}.{task.name}" for task in run.tasks] for kind in ("net", "compress"))
         self.reads = (*nets, *(["hw"] if run.target is not None else []), *bits)
         self.key: Mapping[str, Any] = {"tasks": {task.name: _about(task) for task in run.tasks}}
-        self.limit = None
+        self.limit: int | None = None
+        self.limit_energy_j: float | None = None
         if run.target is not None:
             chip = run.target
             self.limit = _limit_cycles(run.goals, chip.clock_hz)
             hardware = {"clock_hz": chip.clock_hz, "technology": chip.technology}
             self.key = self.key | hardware | {"schedule": schedule, "limit_cycles": self.limit}
+            energies = [limit.bound for limit in run.goals.limits if limit.metric == "energy_j"]
+            if energies and self.limit is None:  # within a limit on cycles the energy is minimised anyway
+                self.limit_energy_j = min(energies)
+                self.key = self.key | {"limit_energy_j": self.limit_energy_j}
         self._task_workload = lru_cache(maxsize=4096)(self._make_workload)
 
     def prepare(self, progress: Progress | None) -> None:
@@ -164,7 +172,9 @@ class _CostStage:
             accelerators=accelerators,
             costs=costs,
             first_U=first_U,
-            schedule=self.policy.schedule(cycles_AU, energy_AU, network_L[first_U], self.limit),
+            schedule=self.policy.schedule(
+                cycles_AU, energy_AU, network_L[first_U], self.limit, limit_energy_j=self.limit_energy_j
+            ),
             clock_hz=self.run.target.clock_hz,
             technology=self.run.target.technology,
         )

@@ -11,8 +11,16 @@ To see which assertion failed, put ``pytest.register_assert_rewrite("archip.test
 """
 
 from archip.testing.evaluator import EvaluatorContract
+from archip.testing.scheduler import SchedulerContract
 from archip.testing.space import NetworkSpaceContract, SpaceContract
 from archip.testing.store import StoreContract
 from archip.testing.strategy import StrategyContract
 
-__all__ = ["EvaluatorContract", "NetworkSpaceContract", "SpaceContract", "StoreContract", "StrategyContract"]
+__all__ = [
+    "EvaluatorContract",
+    "NetworkSpaceContract",
+    "SchedulerContract",
+    "SpaceContract",
+    "StoreContract",
+    "StrategyContract",
+]

@@ -21,7 +21,7 @@ from archip.core.record import Status
 from archip.evaluators import cost
 from archip.evaluators.cost import plan
 from archip.hardware.cost import layer_costs
-from archip.hardware.schedule._schedule import list_schedule
+from archip.hardware.schedule._jobs import list_schedule, make_jobs
 from archip.ir.graph import GraphBuilder
 from archip.ir.workload import workload
 from archip.spaces.product import ProductSpace
@@ -131,13 +131,28 @@ def least_energy(design, limit) -> float:
     cycles_AU = np.add.reduceat(design.costs.cycles_AL, design.first_U, axis=1)
     energy_AU = np.add.reduceat(design.costs.energy_AL, design.first_U, axis=1)
     chain_U = design.network_L[design.first_U]
-    first_C = np.concatenate(([0], np.cumsum(np.bincount(chain_U))))
+    jobs = make_jobs(cycles_AU, energy_AU, chain_U)
     units, best = np.arange(len(chain_U)), np.inf
     for cores in itertools.product(range(2), repeat=len(chain_U)):
-        span = list_schedule(np.ascontiguousarray(cycles_AU.T), np.array(cores), first_C, 1 << 60, np.zeros_like(units))
+        span = list_schedule(jobs, np.array(cores), 1 << 60, np.zeros_like(units))
         if span <= limit:
             best = min(best, energy_AU[np.array(cores), units].sum())
     return best
+
+
+def test_a_limit_on_energy_alone_is_kept_where_it_can_be():
+    """Half-way between the energy of the shortest schedule and the least one, which no latency limit asks for."""
+    kept = 0
+    for candidate in candidates(make_run(), 12, seed=3):
+        fast = plan(candidate, make_run())
+        least = np.add.reduceat(fast.costs.energy_AL, fast.first_U, axis=1).min(axis=0).sum()
+        limit = (fast.metrics["energy_j"] + least) / 2
+        if limit > least * (1 + 1e-6):
+            metrics = stage_of(make_run(Limit("energy_j", limit))).evaluate([candidate])[0].metrics
+            assert metrics["energy_j"] <= limit < fast.metrics["energy_j"]
+            assert metrics["latency_cycles"] >= fast.metrics["latency_cycles"]
+            kept += 1
+    assert kept >= 3
 
 
 def test_units_are_layers_with_the_vector_rows_that_follow():
@@ -259,3 +274,10 @@ def test_an_unknown_schedule_is_refused():
     with pytest.raises(UserError, match="did you mean 'hap'") as caught:
         registry.create("evaluators", "cost", {"schedule": "happ"})
     assert caught.value.where == "cost.schedule"
+
+
+def test_a_method_of_the_folder_that_does_not_put_layers_on_cores_is_refused(monkeypatch):
+    monkeypatch.setattr(cost.registry, "find", lambda kind, name: str)
+    monkeypatch.setattr(cost, "policies", lambda: ["hap"])
+    with pytest.raises(UserError, match=r"'cosma' does not put layers on cores \(one of: hap\)"):
+        cost.Cost("cosma")

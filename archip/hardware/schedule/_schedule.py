@@ -1,167 +1,168 @@
-"""What all scheduling policies share: the schedule, the list scheduler, and the way from a cost table to a schedule.
+"""What all scheduling policies share: the question, the schedule, and what makes a schedule valid.
 
-The layers of one network form a chain and run in order; a core runs one layer at a time; chains are independent.
-Cycles are integers. Axes: K cores, L layers, C chains.
+Layers of several networks run on several cores. The layers of one network form a chain, or a graph where
+`predecessors` are given. A core runs one layer at a time, whole; tensors go through shared memory, so that any core can
+run the next layer. DRAM contention is an option; `_jobs.py` states its model. Cycles are integers.
+
+Without limits the makespan is minimised, then the energy. Within a limit on cycles it is the energy, then the makespan.
+Within a limit on energy alone it is the makespan, then the energy. Where a limit cannot be kept, what it limits is
+minimised. Axes: K cores, L layers.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from archip.core.errors import CandidateError
+from archip.core import registry
+from archip.core.errors import UserError
+from archip.hardware.schedule._jobs import Dram, Jobs, Predecessors, make_jobs
 
-__all__ = ["Policy", "Schedule", "earliest_end", "list_schedule"]
+__all__ = ["Dram", "Limits", "Policy", "Schedule", "Solution", "flaws", "policies"]
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """Core, first cycle and end (first cycle after) of every layer; makespan in cycles, energy of all layers in J."""
+    """Core, first cycle and end (first cycle after) of every layer; makespan in cycles, energy of all layers in J.
+
+    `gap` is proven: what was minimised is at most this share above the least possible. 0 is the optimum, None says
+    that the policy proves nothing.
+    """
 
     core_L: np.ndarray
     start_L: np.ndarray
     end_L: np.ndarray
     makespan: int
     energy_j: float
+    gap: float | None = None
+
+
+class Limits(NamedTuple):
+    """What a schedule has to keep; None where there is no limit."""
+
+    cycles: int | None
+    energy_j: float | None
+
+
+class Solution(NamedTuple):
+    """What a policy finds: core and first cycle of each layer; the gap as in `Schedule`."""
+
+    core_L: np.ndarray
+    start_L: np.ndarray
+    gap: float | None = None
 
 
 class Policy(ABC):
-    """A way to assign layers to cores; the times follow by list scheduling."""
+    """A way to assign layers to cores and times.
+
+    One that knows chains only sets `takes_graphs` to False, one that knows no DRAM contention `takes_dram`; such
+    questions are then refused.
+    """
+
+    takes_graphs: ClassVar[bool] = True
+    takes_dram: ClassVar[bool] = True
 
     @abstractmethod
-    def assign(self, cycles_LK: np.ndarray, energy_LK: np.ndarray, first_C: np.ndarray, limit: int) -> np.ndarray:
-        """The core of each layer, int64 [L].
-
-        Args:
-            cycles_LK: int64; negative where the core cannot run the layer. Layers of a chain stand together, in order.
-            energy_LK: J.
-            first_C: [C + 1] chain c is the layers first_C[c] to first_C[c + 1].
-            limit: the makespan to keep; 0 where as short a makespan as possible is wanted.
-        """
+    def solve(self, jobs: Jobs, limits: Limits) -> Solution:
+        """Core and first cycle of each layer, in the order of `jobs`."""
 
     def schedule(
-        self, cycles_KL: np.ndarray, energy_KL: np.ndarray, chain_L: np.ndarray, limit_cycles: int | None = None
+        self,
+        cycles_KL: np.ndarray,
+        energy_KL: np.ndarray,
+        chain_L: np.ndarray,
+        limit_cycles: int | None = None,
+        *,
+        limit_energy_j: float | None = None,
+        predecessors: Predecessors | None = None,
+        dram: Dram | None = None,
     ) -> Schedule:
-        """A schedule of all layers; it may miss the limit.
+        """A schedule of all layers; it may miss the limits.
 
         Args:
             cycles_KL: integers; negative where the core cannot run the layer.
             energy_KL: J.
-            chain_L: number of the chain (network) of each layer; the layers of a chain are in order.
+            chain_L: number of the network of each layer; without `predecessors` its layers run in order.
             limit_cycles: the makespan to keep, if there is one.
+            limit_energy_j: the energy to keep, if there is one.
+            predecessors: for each layer the layers that must end before it begins; they replace the chains.
+            dram: traffic of the layers, where they wait for each other's.
 
         Raises:
             CandidateError: a layer that no core can run.
+            UserError: predecessors that do not exist or wait for each other; a question that the policy does not take.
         """
-        order_L = np.argsort(chain_L, kind="stable")
-        sizes_C = np.unique(chain_L, return_counts=True)[1]
-        first_C = np.concatenate(([0], np.cumsum(sizes_C)))
-        cycles_LK = np.ascontiguousarray(np.asarray(cycles_KL, dtype=np.int64).T[order_L])
-        energy_LK = np.ascontiguousarray(np.asarray(energy_KL, dtype=np.float64).T[order_L])
-        homeless = np.flatnonzero((cycles_LK < 0).all(axis=1))
-        if homeless.size:
-            raise CandidateError(f"layer {order_L[homeless[0]]} can run on no core")
-        core_L = self.assign(cycles_LK, energy_LK, first_C, limit_cycles or 0)
-        start_L = np.empty_like(core_L)
-        makespan = list_schedule(cycles_LK, core_L, first_C, np.iinfo(np.int64).max, start_L)
-        place_L = np.argsort(order_L)  # from chain order back to the caller's order
-        rows_L = np.arange(len(core_L))
+        if predecessors is not None and not self.takes_graphs:
+            raise UserError(f"{type(self).__name__} schedules chains, not graphs", "predecessors", "hap or cp_sat")
+        if dram is not None and not self.takes_dram:
+            raise UserError(f"{type(self).__name__} knows no DRAM contention", "dram", "hap or cp_sat")
+        jobs = make_jobs(cycles_KL, energy_KL, chain_L, predecessors, dram)
+        found = self.solve(jobs, Limits(limit_cycles, limit_energy_j))
+        place_L = np.argsort(jobs.order_L)  # from the order of jobs back to the caller's
+        rows_L = np.arange(len(place_L))
+        end_L = found.start_L + jobs.cycles_LK[rows_L, found.core_L]
         return Schedule(
-            core_L=core_L[place_L],
-            start_L=start_L[place_L],
-            end_L=(start_L + cycles_LK[rows_L, core_L])[place_L],
-            makespan=int(makespan),
-            energy_j=float(energy_LK[rows_L, core_L].sum()),
+            core_L=found.core_L[place_L],
+            start_L=found.start_L[place_L],
+            end_L=end_L[place_L],
+            makespan=int(end_L.max(initial=0)),
+            energy_j=float(jobs.energy_LK[rows_L, found.core_L].sum()),
+            gap=found.gap,
         )
 
 
-@njit(cache=True)
-def list_schedule(cycles_LK, core_L, first_C, cutoff, start_L):
-    """Makespan of an assignment: always start the layer that can start first, of equals the one with the longest rest.
-
-    Gives up as soon as the makespan is sure to exceed `cutoff`, and then returns cutoff + 1. Fills `start_L`.
-    """
-    n_chains, n_cores = len(first_C) - 1, cycles_LK.shape[1]
-    next_C = first_C[:-1].copy()
-    ready_C = np.zeros(n_chains, np.int64)  # end of the chain's last started layer
-    rest_C = np.zeros(n_chains, np.int64)  # cycles of the chain's layers not yet started
-    free_K = np.zeros(n_cores, np.int64)  # end of the core's last started layer
-    load_K = np.zeros(n_cores, np.int64)
-    for c in range(n_chains):
-        for layer in range(first_C[c], first_C[c + 1]):
-            rest_C[c] += cycles_LK[layer, core_L[layer]]
-            load_K[core_L[layer]] += cycles_LK[layer, core_L[layer]]
-    for k in range(n_cores):
-        if load_K[k] > cutoff:
-            return cutoff + 1
-    makespan = 0
-    for _ in range(len(core_L)):
-        chosen, start = -1, 0
-        for c in range(n_chains):
-            if next_C[c] < first_C[c + 1]:
-                at = max(ready_C[c], free_K[core_L[next_C[c]]])
-                if chosen < 0 or at < start or (at == start and rest_C[c] > rest_C[chosen]):
-                    chosen, start = c, at
-        if start + rest_C[chosen] > cutoff:
-            return cutoff + 1
-        layer = next_C[chosen]
-        duration = cycles_LK[layer, core_L[layer]]
-        start_L[layer] = start
-        next_C[chosen] += 1
-        rest_C[chosen] -= duration
-        ready_C[chosen] = free_K[core_L[layer]] = start + duration
-        makespan = max(makespan, start + duration)
-    return makespan
+def policies() -> list[str]:
+    """Names of the methods of this folder that put layers on cores; the others answer questions of their own."""
+    names = registry.names("hardware/schedule")
+    return [name for name in names if issubclass(registry.find("hardware/schedule", name), Policy)]
 
 
-@njit(cache=True)
-def earliest_end(cycles_LK, energy_LK, first_C):
-    """[L] cores: the layer that can start first goes to the core where it ends first, of equals to the cheapest."""
-    n_layers, n_cores = cycles_LK.shape
-    n_chains = len(first_C) - 1
-    core_L = np.zeros(n_layers, np.int64)
-    next_C = first_C[:-1].copy()
-    ready_C, rest_C = np.zeros(n_chains, np.int64), np.zeros(n_chains, np.int64)
-    free_K = np.zeros(n_cores, np.int64)
-    fastest_L = _fastest(cycles_LK)
-    for c in range(n_chains):
-        rest_C[c] = fastest_L[first_C[c] : first_C[c + 1]].sum()
-    for _ in range(n_layers):
-        chosen, core, start = -1, 0, 0
-        for c in range(n_chains):
-            if next_C[c] < first_C[c + 1]:
-                k = _core_ofearliest_end(cycles_LK[next_C[c]], energy_LK[next_C[c]], ready_C[c], free_K)
-                at = max(ready_C[c], free_K[k])
-                if chosen < 0 or at < start or (at == start and rest_C[c] > rest_C[chosen]):
-                    chosen, core, start = c, k, at
-        layer = next_C[chosen]
-        core_L[layer] = core
-        next_C[chosen] += 1
-        rest_C[chosen] -= fastest_L[layer]
-        ready_C[chosen] = free_K[core] = start + cycles_LK[layer, core]
-    return core_L
+def flaws(
+    plan: Schedule,
+    cycles_KL: np.ndarray,
+    energy_KL: np.ndarray,
+    chain_L: np.ndarray,
+    predecessors: Predecessors | None = None,
+    dram: Dram | None = None,
+) -> list[str]:
+    """What is wrong with a schedule, in words; empty where it is valid. Arguments as of `Policy.schedule`."""
+    layers = range(len(chain_L))
+    span = {i: (int(plan.start_L[i]), int(plan.end_L[i])) for i in layers}
+    found = []
+    for i, (k, (start, end)) in enumerate(zip(plan.core_L.tolist(), span.values(), strict=True)):
+        cycles = int(cycles_KL[k, i])
+        if dram is not None:
+            cycles = max(cycles, math.ceil(dram.bytes_KL[k, i] / dram.bytes_per_cycle))
+        if cycles_KL[k, i] < 0:
+            found.append(f"layer {i} is on core {k}, which cannot run it")
+        elif start < 0 or end - start != cycles:
+            found.append(f"layer {i} runs from {start} to {end}, but takes {cycles} cycles")
+    for i in layers:
+        earlier = [j for j in range(i) if chain_L[j] == chain_L[i]] if predecessors is None else predecessors[i]
+        found += [f"layer {i} begins before layer {j} ends" for j in earlier if span[i][0] < span[j][1]]
+        for j in range(i):
+            together = span[i][0] < span[j][1] and span[j][0] < span[i][1]
+            if together and plan.core_L[i] == plan.core_L[j]:
+                found.append(f"layers {j} and {i} overlap on core {plan.core_L[i]}")
+    if plan.makespan != max((end for _, end in span.values()), default=0):
+        found.append(f"the makespan is not {plan.makespan}")
+    if not math.isclose(plan.energy_j, sum(energy_KL[k, i] for i, k in enumerate(plan.core_L)), rel_tol=1e-9):
+        found.append(f"the energy is not {plan.energy_j}")
+    return found + (_overdrawn(plan, dram) if dram is not None else [])
 
 
-@njit(cache=True)
-def _fastest(cycles_LK):
-    """Least cycles of each layer over the cores that can run it."""
-    fastest_L = np.full(len(cycles_LK), np.iinfo(np.int64).max)
-    for layer in range(len(cycles_LK)):
-        for cycles in cycles_LK[layer]:
-            if 0 <= cycles < fastest_L[layer]:
-                fastest_L[layer] = cycles
-    return fastest_L
-
-
-@njit(cache=True)
-def _core_ofearliest_end(cycles_K, energy_K, ready, free_K):
-    best, best_end = -1, 0
-    for k in range(len(cycles_K)):
-        if cycles_K[k] >= 0:
-            end = max(ready, free_K[k]) + cycles_K[k]
-            if best < 0 or end < best_end or (end == best_end and energy_K[k] < energy_K[best]):
-                best, best_end = k, end
-    return best
+def _overdrawn(plan: Schedule, dram: Dram) -> list[str]:
+    """The begins of layers at which those that run together draw more than the bandwidth."""
+    found = []
+    for now in sorted(set(plan.start_L.tolist())):
+        running = np.flatnonzero((plan.start_L <= now) & (now < plan.end_L))
+        rate = sum(
+            dram.bytes_KL[plan.core_L[i], i] / max(1, int(plan.end_L[i] - plan.start_L[i])) for i in running.tolist()
+        )
+        if rate > dram.bytes_per_cycle * (1 + 1e-9):
+            found.append(f"layers {running.tolist()} together need {rate:.6g} bytes a cycle at cycle {now}")
+    return found

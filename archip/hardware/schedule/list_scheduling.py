@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from archip.hardware.schedule._schedule import Policy, earliest_end
+from archip.hardware.schedule._jobs import Jobs, earliest_end, start_cycles
+from archip.hardware.schedule._schedule import Limits, Policy, Solution
 
 __all__ = ["ListScheduling"]
 
@@ -21,5 +20,6 @@ __all__ = ["ListScheduling"]
 class ListScheduling(Policy):
     """Greedy in time: earliest start first, on the core of earliest end, of equal ends the one of least energy."""
 
-    def assign(self, cycles_LK: np.ndarray, energy_LK: np.ndarray, first_C: np.ndarray, limit: int) -> np.ndarray:
-        return earliest_end(cycles_LK, energy_LK, first_C)
+    def solve(self, jobs: Jobs, limits: Limits) -> Solution:
+        core_L = earliest_end(jobs)
+        return Solution(core_L, start_cycles(jobs, core_L))
