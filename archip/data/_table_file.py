@@ -1,0 +1,119 @@
+"""Columns of a table's files: CSV, gzipped or not, and npz."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archip.core.errors import UserError, nearest
+
+__all__ = ["Columns", "read_columns"]
+
+_ELEMENT = re.compile(r"(.+)\[(\d+)\]$")
+
+
+@dataclass
+class Columns:
+    """One file's columns of equal length.
+
+    Attributes:
+        first_line: line of the file in which row 0 stands, for messages; rows of npz files count from 0.
+    """
+
+    path: Path
+    arrays: Any
+    first_line: int
+
+    @cached_property
+    def n_rows(self) -> int:
+        return max((len(self.arrays[name]) for name in self.arrays), default=0)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of columns; of a matrix ``name[0]``, ``name[1]`` …, or with the names that another array gives."""
+        names = []
+        for name in self.arrays:
+            array = self.arrays[name]
+            names += [f"{name}[{i}]" for i in range(array.shape[1])] if array.ndim == 2 else [name]
+        return names
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """[N] a column: texts of a CSV file, numbers of an npz file.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        if name not in self.names and name not in self.arrays:
+            raise UserError(f"there is no column {name!r}", str(self.path), nearest(name, self.names))
+        element = _ELEMENT.match(name)
+        array = self.arrays[element[1]][:, int(element[2])] if element else self.arrays[name]
+        if len(array) != self.n_rows:
+            raise UserError(f"column {name!r} has {len(array)} rows, not {self.n_rows}", str(self.path))
+        return array
+
+    def place(self, row: int) -> str:
+        """Where row `row` stands, for messages."""
+        return f"{self.path.name}: line {row + self.first_line}" if self.first_line else f"{self.path.name}: row {row}"
+
+    def numbers(self, name: str) -> np.ndarray:
+        """[N] a column as floats; empty cells are NaN.
+
+        Raises:
+            UserError: a cell that is no number, with its row.
+        """
+        column = self[name]
+        if column.dtype.kind != "U":
+            return column.astype(float)
+        try:
+            return np.where(column == "", "nan", column).astype(float)
+        except ValueError:
+            row = next(i for i, text in enumerate(column) if text and not _is_number(text))
+            raise UserError(f"{name}: {str(column[row])!r} is not a number", self.place(row)) from None
+
+
+def read_columns(path: Path) -> Columns:
+    """The columns of a CSV or npz file.
+
+    Raises:
+        UserError: it cannot be read, or its rows differ in length.
+    """
+    try:
+        if path.suffix == ".npz":
+            return Columns(path, _read_npz(path), first_line=0)
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        header, *rows = csv.reader(data.decode("utf-8-sig").splitlines())
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, csv.Error) as error:
+        raise UserError(f"cannot be read as a table: {error}", str(path), "a CSV, CSV.GZ or NPZ file") from None
+    for i, row in enumerate(rows):
+        if len(row) != len(header):
+            raise UserError(f"{len(row)} cells, but {len(header)} columns", f"{path.name}: line {i + 2}")
+    if not rows:
+        raise UserError("the table has no rows", str(path))
+    return Columns(path, dict(zip(header, map(np.array, zip(*rows, strict=True)), strict=True)), first_line=2)
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of the file that have a row for each row of the longest."""
+    with np.load(path) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    longest = max(map(len, found.values()))
+    return {name: array for name, array in found.items() if len(array) == longest}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

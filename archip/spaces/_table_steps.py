@@ -1,0 +1,138 @@
+"""Steps from row to row of a table: what mutation, crossover and neighbourhood mean in it.
+
+Where every genotype has a row, a step changes one gene. Of a sampled table only some genotypes have one; there a step
+leads to one of the nearest rows.
+
+Legend: N rows, G genes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from archip.core.knobs import Choice
+
+__all__ = ["GridSteps", "NearestSteps", "is_grid"]
+
+_NEAREST = 8  # rows that count as neighbours at least, where fewer differ in one gene only
+_TRIES = 100
+
+
+def is_grid(knobs: Sequence[Choice], n_rows: int) -> bool:
+    """Whether every combination of values has a row (rows are known to differ)."""
+    return math.prod(len(knob.values) for knob in knobs) == n_rows
+
+
+@dataclass(frozen=True)
+class GridSteps:
+    """Steps in a table that has every genotype; rows that are the same network count as one.
+
+    Attributes:
+        same_N: the first row of the same network.
+    """
+
+    knobs: Sequence[Choice]
+    codes_NG: np.ndarray
+    same_N: np.ndarray
+
+    @cached_property
+    def _radix(self) -> list[int]:
+        sizes = [len(knob.values) for knob in self.knobs]
+        return [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
+
+    @cached_property
+    def _row_at(self) -> list[int]:
+        """Number of a genotype in mixed radix → row of its network."""
+        row_at = np.empty(len(self.codes_NG), dtype=np.int64)
+        row_at[self.codes_NG.astype(np.int64) @ np.array(self._radix)] = self.same_N
+        return row_at.tolist()
+
+    @cached_property
+    def _codes(self) -> list[list[int]]:
+        return self.codes_NG.tolist()
+
+    def row(self, codes: Sequence[int]) -> int:
+        return self._row_at[sum(code * unit for code, unit in zip(codes, self._radix, strict=True))]
+
+    def mutate(self, row: int, rng: np.random.Generator) -> int:
+        codes = self._codes[row]
+        free = [g for g, knob in enumerate(self.knobs) if len(knob.values) > 1]
+        for _ in range(_TRIES if free else 0):
+            gene = free[rng.integers(len(free))]
+            shift = 1 + int(rng.integers(len(self.knobs[gene].values) - 1))
+            child = self._changed(codes, gene, (codes[gene] + shift) % len(self.knobs[gene].values))
+            if child != row:
+                return child
+        return row
+
+    def crossover(self, a: int, b: int, rng: np.random.Generator) -> int:
+        pick = rng.random(len(self.knobs)) < 0.5
+        return self.row([x if p else y for x, y, p in zip(self._codes[a], self._codes[b], pick, strict=True)])
+
+    def neighbours(self, row: int) -> list[int]:
+        codes, found = self._codes[row], {}
+        for gene, knob in enumerate(self.knobs):
+            at, n = codes[gene], len(knob.values)
+            for code in (at - 1, at + 1) if knob.ordered else range(n):
+                if 0 <= code < n and code != at:
+                    found[self._changed(codes, gene, code)] = None
+        return [r for r in found if r != row]
+
+    def _changed(self, codes: Sequence[int], gene: int, code: int) -> int:
+        return self.row([*codes[:gene], code, *codes[gene + 1 :]])
+
+
+@dataclass(frozen=True)
+class NearestSteps:
+    """Steps in a table that has some genotypes: to rows that differ in one gene, or to the nearest where these are few.
+
+    Near is in how many genes differ, and with that equal, how far ordered genes are apart. A row and a number of
+    steps cost a pass over the table.
+    """
+
+    knobs: Sequence[Choice]
+    codes_NG: np.ndarray
+    same_N: np.ndarray
+
+    @cached_property
+    def _row_of(self) -> dict[bytes, int]:
+        return {codes.tobytes(): row for row, codes in enumerate(self.codes_NG)}
+
+    def row(self, codes: Sequence[int]) -> int | None:
+        row = self._row_of.get(np.array(codes, dtype=self.codes_NG.dtype).tobytes())
+        return None if row is None else int(self.same_N[row])
+
+    def mutate(self, row: int, rng: np.random.Generator) -> int:
+        near = self.neighbours(row)
+        return near[rng.integers(len(near))] if near else row
+
+    def crossover(self, a: int, b: int, rng: np.random.Generator) -> int:
+        pick_G = rng.random(len(self.knobs)) < 0.5
+        child_G = np.where(pick_G, self.codes_NG[a], self.codes_NG[b])
+        return int(self.same_N[np.argmin(self._distances(child_G))])
+
+    def neighbours(self, row: int) -> list[int]:
+        distance_N = self._distances(self.codes_NG[row])
+        distance_N[self.same_N == row] = np.inf
+        n_one = int((distance_N < 2).sum())
+        n = min(max(n_one, _NEAREST), int(np.isfinite(distance_N).sum()))
+        nearest = np.argpartition(distance_N, n - 1)[:n] if n else np.array([], dtype=int)
+        rows = self.same_N[nearest[np.lexsort((nearest, distance_N[nearest]))]].tolist()
+        return [r for r in dict.fromkeys(rows) if r != row]
+
+    def _distances(self, codes_G: np.ndarray) -> np.ndarray:
+        """[N] genes that differ, plus less than 1 for how far the ordered ones of them are apart."""
+        differs_NG = self.codes_NG != codes_G
+        apart_NG = np.abs(self.codes_NG - codes_G) * self._unit_G
+        return differs_NG.sum(1) + (differs_NG * apart_NG).sum(1)
+
+    @cached_property
+    def _unit_G(self) -> np.ndarray:
+        """Weight of a step in each gene: a code apart of an ordered gene, nothing of others; the sum stays below 1."""
+        n = len(self.knobs) + 1
+        return np.array([1 / (len(k.values) * n) if k.ordered else 0.0 for k in self.knobs], dtype=np.float32)
