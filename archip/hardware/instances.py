@@ -228,6 +228,8 @@ def _memory(
     technology: Technology | None,
     is_last: bool,
 ) -> Memory:
+    if keys.kind not in (kinds := ("register", "sram", *DRAM_J_PER_BIT)):
+        raise UserError(f"unknown kind {keys.kind!r}", f"{where}.kind", nearest(keys.kind, kinds))
     narrow, wide = _width(keys, where, clock_hz)
     if keys.capacity is not None:
         bits = 8 * _si(keys.capacity, f"{where}.capacity", "size", positive=True)
@@ -236,7 +238,7 @@ def _memory(
     else:
         raise UserError("no capacity", f"{where}.capacity", "e.g. 64 KiB; only the last memory may be without")
     serves = {"all": array, "none": ()}.get(keys.serves) if isinstance(keys.serves, str) else keys.serves
-    access = lambda way: lambda t: _access_j(keys.kind, bits / 8, wide, t, where)[way]  # noqa: E731
+    access = lambda way: lambda t: _access_j(keys.kind, bits / 8, wide, t)[way]  # noqa: E731
     wire_j = technology.wire_j_per_bit_mm * keys.wire_mm * wide if technology else 0.0
     return Memory(
         name=name,
@@ -260,17 +262,16 @@ def _width(keys: _MemoryKeys, where: str, clock_hz: float) -> tuple[float, float
     return narrow, wide
 
 
-def _access_j(kind: str, n_bytes: float, width: float, technology: Technology, where: str) -> tuple[float, float]:
+def _access_j(kind: str, n_bytes: float, width: float, technology: Technology) -> tuple[float, float]:
     """(read, write) energy of one access of `width` bits."""
     if kind in DRAM_J_PER_BIT:
-        return (DRAM_J_PER_BIT[kind] * width,) * 2
+        access_j = DRAM_J_PER_BIT[kind] * width
+        return access_j, access_j
     if kind == "register":
         read_j, write_j = technology.register_j(n_bytes)
         return read_j * width / 16, write_j * width / 16
-    if kind == "sram":
-        read_j, write_j = technology.sram_j(n_bytes)
-        return read_j * width / 64, write_j * width / 64
-    raise UserError(f"unknown kind {kind!r}", f"{where}.kind", nearest(kind, ["register", "sram", *DRAM_J_PER_BIT]))
+    read_j, write_j = technology.sram_j(n_bytes)
+    return read_j * width / 64, write_j * width / 64
 
 
 def _energy(
@@ -313,7 +314,8 @@ def _with_area(
         return accelerator
     n_bytes = {"register": 0.0, "sram": 0.0}
     for memory, memory_keys in zip(accelerator.memories[:-1], given.values(), strict=False):
-        n_bytes[memory_keys.kind] += memory.bits / 8 * _n_instances(accelerator, memory)
+        if memory_keys.kind in n_bytes:
+            n_bytes[memory_keys.kind] += memory.bits / 8 * _n_instances(accelerator, memory)
     shared = [m for m in accelerator.memories if set(m.serves) == set(accelerator.array)]
     unit_um2 = technology.mac_um2 if multiplier.area is None else 1e6 * _si(multiplier.area, "multiplier.area", "area")
     parts = area_parts(
