@@ -121,6 +121,12 @@ class LayerTable:
         return (self.groups > 1) & (self.groups == self.C) & (self.groups == self.K)
 
     @property
+    def dims_LD(self) -> Ints:
+        """Loop sizes of each layer, [L, 8] in the order B G K C OY OX FY FX; K and C of one group."""
+        sizes = (self.OY, self.OX, self.FY, self.FX)
+        return np.stack([self.N, self.groups, self.K // self.groups, self.C // self.groups, *sizes], axis=1)
+
+    @property
     def macs(self) -> Ints:
         """Multiply-accumulates of each layer, [L]."""
         return self.N * self.K * (self.C // self.groups) * self.OY * self.OX * self.FY * self.FX
