@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["NEVER", "Pool", "energy_bound", "new_pool", "solve", "time_bound"]
+__all__ = ["NEVER", "Pool", "energy_bound", "new_pool", "solve", "solve_all", "time_bound"]
 
 NEVER = 1 << 40  # cycles of a layer that the core cannot run; more than any limit
 _STEPS = 60  # of the subgradient methods
@@ -184,11 +184,65 @@ def solve(cycles_KL, energy_KL, n_first, limit, budget, for_time, beam, energy_m
         (status, makespan, energy, exact): status 1 found, 0 none, -1 the pool is too small; exact is False where the
         beam left out labels.
     """
+    status, end, exact = _sweep(
+        cycles_KL, energy_KL, n_first, limit, np.full(4, budget), budget, for_time, beam, energy_m, time_m, pool
+    )
+    energies, times, links = pool
+    best = _best_end(energies, times, links, end, for_time)
+    if status < 0 or best < 0:
+        return status, 0, 0.0, exact
+    _trace(links, best, np.array([n_first, cycles_KL.shape[1]]), times, core_L, start_L)
+    return 1, times[best, 1], energies[best], exact
+
+
+@njit(cache=True, nogil=True)
+def solve_all(cycles_KL, energy_KL, n_first, limit, lowered, budget, energy_m, time_m, pool, points, core_PL):
+    """All (makespan, energy) below a line that no other schedule meets or beats.
+
+    Args:
+        limit, budget: most cycles and energy of any of them.
+        lowered: [4] what the energy bound of a label, taken at `limit`, must not exceed; by first chain done? + 2 x
+            second chain done?. A point (t, e) is found if e - (multipliers of the cores and of the chains not done) x
+            (limit - t) is within all four, for then the bounds of its labels are.
+        points: [P, 2] filled with cycles and energy, cycles falling; core_PL: with the core of each layer.
+
+    Returns:
+        Number of points; -1 where pool or `points` are too small.
+    """
+    status, end, _ = _sweep(cycles_KL, energy_KL, n_first, limit, lowered, budget, False, 0, energy_m, time_m, pool)
+    energies, times, links = pool
+    count, label = 0, end
+    while label >= 0:
+        count += 1
+        label = links[label, 1]
+    if status < 0 or count > len(points):
+        return -1
+    order, steps = np.empty(count + 1, np.int32), np.empty((count + 1, 2), np.int64)
+    label = end
+    for place in range(count):
+        order[place] = label
+        label = links[label, 1]
+    count = _undominated(energies, times, order, count, steps)
+    start_L = np.empty(cycles_KL.shape[1], np.int64)
+    n = 0
+    for place in range(count):
+        label = order[place]
+        if place + 1 < count and energies[order[place + 1]] == energies[label]:
+            continue  # the next one is shorter
+        points[n, 0], points[n, 1] = times[label, 1], int(energies[label])
+        _trace(links, label, np.array([n_first, cycles_KL.shape[1]]), times, core_PL[n], start_L)
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _sweep(cycles_KL, energy_KL, n_first, limit, lowered, budget, for_time, beam, energy_m, time_m, pool):
+    """Make all labels: (status, list of the labels at the end, exact); see `solve` and `solve_all`."""
     n_layers = cycles_KL.shape[1]
     n_second = n_layers - n_first
     energies, times, links = pool
     rest_e, rest_t, rest_c = _rests(cycles_KL, energy_KL, n_first, energy_m, time_m)
-    bounds = (limit, budget, energy_m, time_m, rest_e, rest_t, rest_c, n_first, n_second)
+    bounds = (limit, lowered, budget, energy_m, time_m, rest_e, rest_t, rest_c, n_first, n_second)
     head = np.full((2, 4 * (n_first + 1)), -1, np.int32)
     n = _push(pool, 0, bounds, head[0], 0, 0, 0, 0, 0, 0, 0.0, -1, -1, 0)
     order = np.empty(64, np.int32)
@@ -217,14 +271,10 @@ def solve(cycles_KL, energy_KL, n_first, limit, budget, for_time, beam, energy_m
                         count = _best(energies, times, order, count, beam, bounds, i, j, later, held, for_time)
                         exact = False
                     if n + 4 * count > len(energies):
-                        return -1, 0, 0.0, False
+                        return -1, -1, False
                     for place in range(count):
                         n = _expand(pool, n, bounds, then, cycles_KL, energy_KL, i, j, later, held, order[place])
-    best = _best_end(energies, times, links, head[n_layers % 2, 4 * n_first], for_time)
-    if best < 0:
-        return 0, 0, 0.0, exact
-    _trace(times, links, best, np.array([n_first, n_layers]), core_L, start_L)
-    return 1, times[best, 1], energies[best], exact
+    return 0, head[n_layers % 2, 4 * n_first], exact
 
 
 @njit(cache=True, nogil=True)
@@ -250,7 +300,7 @@ def _rests(cycles_KL, energy_KL, n_first, energy_m, time_m):
 @njit(cache=True, nogil=True)
 def _lower(bounds, i, j, later, held, early, late, energy):
     """(energy bound, excess of the bound on cycles over the limit) of a label."""
-    limit, _, energy_m, time_m, rest_e, rest_t, _, n_first, n_second = bounds
+    limit, _, _, energy_m, time_m, rest_e, rest_t, _, n_first, n_second = bounds
     wide, narrow = float(limit - early), float(limit - late)
     by_energy = energy + rest_e[0, i] + rest_e[1, j] - energy_m[2 + held] * narrow - energy_m[3 - held] * wide
     by_time = rest_t[0, i] + rest_t[1, j] - time_m[2 + held] * narrow - time_m[3 - held] * wide
@@ -268,7 +318,7 @@ def _lower(bounds, i, j, later, held, early, late, energy):
 @njit(cache=True, nogil=True)
 def _push(pool, n, bounds, heads, i, j, later, held, early, late, energy, parent, move, start):
     """Add a label unless it cannot be finished; returns the number of labels."""
-    limit, budget, _, _, _, _, rest_c, n_first, n_second = bounds
+    limit, lowered, budget, _, _, _, _, rest_c, n_first, n_second = bounds
     first_done, second_done = i == n_first, j == n_second
     if first_done or second_done:  # a plain chain: forms that mean the same become one
         alone = 1 if first_done else 0
@@ -280,7 +330,7 @@ def _push(pool, n, bounds, heads, i, j, later, held, early, late, energy, parent
     if late > limit or ready_0 + rest_c[0, i] > limit or ready_1 + rest_c[1, j] > limit:
         return n
     by_energy, by_time = _lower(bounds, i, j, later, held, early, late, energy)
-    if by_energy > budget or by_time > _TIGHT_CYCLES:
+    if energy > budget or by_energy > lowered[first_done + 2 * second_done] or by_time > _TIGHT_CYCLES:
         return n
     energies, times, links = pool
     place = 4 * i + 2 * later + held
@@ -295,7 +345,7 @@ def _push(pool, n, bounds, heads, i, j, later, held, early, late, energy, parent
 def _expand(pool, n, bounds, heads, cycles_KL, energy_KL, i, j, later, held, label):
     """Push what may follow a label; a move is 2 x chain + core."""
     energies, times, _ = pool
-    n_first, n_second = bounds[7], bounds[8]
+    n_first, n_second = bounds[8], bounds[9]
     energy, early, late = energies[label], times[label, 0], times[label, 1]
     soon, other = 1 - later, 1 - held
     if (i < n_first) if soon == 0 else (j < n_second):  # the chain that is free first
@@ -406,7 +456,7 @@ def _best_end(energies, times, links, label, for_time):
 
 
 @njit(cache=True, nogil=True)
-def _trace(times, links, label, left, core_L, start_L):
+def _trace(links, label, left, times, core_L, start_L):
     """Write the schedule that led to a label; `left` [C] is the end of each chain."""
     while links[label, 0] >= 0:
         chain, core = divmod(links[label, 2], 2)
