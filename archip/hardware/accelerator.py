@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Literal
 from archip.core.errors import UserError, nearest
 from archip.hardware.mapping import LOOPS
 
-__all__ = ["OPERANDS", "Accelerator", "Dataflow", "Memory"]
+__all__ = ["OPERANDS", "Accelerator", "Dataflow", "Memory", "Skipping"]
 
 OPERANDS = ("W", "I", "O")
 
@@ -65,6 +66,23 @@ class Dataflow:
 
 
 @dataclass(frozen=True)
+class Skipping:
+    """Structured sparsity that the array makes use of: of every m weights along C it runs n; the others must be zero."""
+
+    n: int
+    m: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.n <= self.m:
+            raise UserError(f"{self.n} of {self.m} weights", "skipping", "0 < n <= m")
+
+    @property
+    def index_bits(self) -> int:
+        """Bits that say which of m a stored weight is."""
+        return (self.m - 1).bit_length()
+
+
+@dataclass(frozen=True)
 class Accelerator:
     """An array of multipliers with its memories.
 
@@ -78,6 +96,7 @@ class Accelerator:
         systolic: operands are handed on from unit to unit, which costs the skew at the end.
         area_parts: mm² of each part of the chip.
         dataflow: habits that the mapper follows; without it, only given mappings can be costed.
+        skipping: structured sparsity of the weights that saves steps; see ``models/loopnest.py``.
     """
 
     name: str
@@ -91,6 +110,7 @@ class Accelerator:
     systolic: bool = False
     area_parts: Mapping[str, float] = field(default_factory=dict)
     dataflow: Dataflow | None = None
+    skipping: Skipping | None = None
 
     def __post_init__(self) -> None:
         for dimension, size in self.array.items():
@@ -130,7 +150,7 @@ class Accelerator:
     def _check(self, memory: Memory) -> None:
         where = f"{self.name}.memories.{memory.name}"
         narrow, wide = memory.width_bits
-        if not 0 < narrow <= wide:
+        if not 0 < narrow <= wide < math.inf:
             raise UserError(f"width {narrow} to {wide} bits", f"{where}.width_bits", "0 < minimum <= maximum")
         if not memory.operands or not set(memory.operands) <= set(OPERANDS):
             raise UserError(f"operands {memory.operands!r}", f"{where}.operands", "letters of W, I and O")

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from archip.core import registry
 from archip.core.errors import UserError, nearest
@@ -97,7 +99,7 @@ class _MemoryKeys:
     write: Text | None = None
     ports: Literal["RW", "R+W", "4"] = "R+W"
     serves: Literal["all", "none"] | tuple[str, ...] = "all"
-    wire_mm: float = 0.0
+    wire_mm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _from_template(spec: Any, where: str, rest: Mapping[str, Any] | None = None)
     for key in rest or {}:
         if key not in ("about", "sources"):
             raise UserError(f"key {key!r} beside a template", key, "about, sources, and knobs inside the template")
-    if not isinstance(spec, dict) or len(spec) != 1:
+    if not isinstance(spec, dict) or len(spec) != 1 or not isinstance(next(iter(spec.values())), dict):
         raise UserError("one template with its knobs", where, "{nvdla: {pes: 256, bandwidth: 16 GB/s}}")
     ((name, knobs),) = spec.items()
     dimensions = {"bandwidth": "bandwidth", "clock_hz": "frequency"}

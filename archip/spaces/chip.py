@@ -99,7 +99,7 @@ class Chip(KnobSpace):
     pes: PEs = field(default_factory=PEs)
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
     clock: str = "1 GHz"
-    technology: Literal["65nm", "45nm"] = "65nm"
+    technology: Literal["65nm", "45nm", "28nm", "16nm", "7nm"] = "65nm"
 
     def __post_init__(self) -> None:
         known = registry.names("hardware/templates")
