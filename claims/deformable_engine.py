@@ -34,8 +34,8 @@ def check() -> Observed:
     return Observed(
         bool(holds and 3.5 <= faster <= 4 and slower <= 1.1),
         f"exact: {exact}; rows read {rows['bounded']} bounded, {rows['unbounded']} unbounded; reads"
-        f" {reads[0] / reads[1]:.0f} to 1; on depthwise layers {faster:.2f} x as fast, {slower:.2f} x the cycles of plain"
-        f" ones, {share:.0%} of the buffer in the mean",
+        f" {reads[0] / reads[1]:.0f} to 1; on depthwise layers {faster:.2f} x as fast, {slower:.2f} x the cycles of"
+        f" plain ones, {share:.0%} of the buffer in the mean",
     )
 
 
