@@ -16,6 +16,7 @@ __all__ = ["INACTIVE", "encode_codes", "knob_codes"]
 
 INACTIVE = -1  # code of a gene that a genotype does not have
 _ONE_HOT_UP_TO = 16  # ordered knobs with more values are a position only
+_NAMES_FROM = 1000  # unordered knobs with so many values are names, from which nothing can be learnt
 
 
 def knob_codes(knobs: Mapping[str, Knob], genotypes: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -30,12 +31,12 @@ def knob_codes(knobs: Mapping[str, Knob], genotypes: Sequence[Mapping[str, Any]]
 def encode_codes(codes_NG: np.ndarray, knobs: Sequence[Knob]) -> np.ndarray:
     """[N, F] features: of an ordered knob its position in [0, 1]; of a knob of few values a 0/1 column for each.
 
-    Inactive genes are all zeros. A knob of one value says nothing and has no column.
+    Inactive genes are all zeros. A knob of one value says nothing and has no column, nor has one of 1000 names.
     """
     columns = [np.zeros((len(codes_NG), 0))]
     for codes_N, knob in zip(codes_NG.T, knobs, strict=True):
         n = len(knob.values)
-        if n == 1:
+        if n == 1 or (n >= _NAMES_FROM and not knob.ordered):
             continue
         if knob.ordered:
             columns.append(np.maximum(codes_N, 0)[:, None] / (n - 1))

@@ -39,7 +39,7 @@ def load_table(name: str, folder: str | None = None) -> Table:
     """
     spec, path = read_spec(name)
     table = Table(name if path.stem == name else path.stem, spec, _Files(spec, path, folder))
-    _ = table.keys  # whatever is wrong with the rows is said now
+    _ = table.keys  # reads the rows: what is wrong with them is said now
     return table
 
 
@@ -57,7 +57,7 @@ class _Files:
             if self._folder is not None:
                 raise UserError(f"there is no file {self.spec.file}", self._folder, how)
             raise missing(self.spec.file, how)
-        return read_columns(path)
+        return read_columns(path, self.spec.rows)
 
     @cached_property
     def joined(self) -> list[tuple[Columns, np.ndarray]]:
@@ -114,16 +114,17 @@ class Table:
     def keys(self) -> Keys:
         """The genes of all rows; rows of one key are one row here."""
         keys = read_keys(self.spec, self.files.main)
-        codes_NG, first_N, self._group_M = np.unique(keys.codes_NG, axis=0, return_index=True, return_inverse=True)
-        if len(codes_NG) == len(keys.codes_NG):  # the order of the file
+        packed_M = np.ascontiguousarray(keys.codes_NG).view(f"V{keys.codes_NG.itemsize * keys.codes_NG.shape[1]}")[:, 0]
+        _, first_N, self._group_M = np.unique(packed_M, return_index=True, return_inverse=True)
+        if len(first_N) == len(packed_M):  # the order of the file
             self._group_M = None
             return keys
         if self.spec.duplicates == "refuse":
-            row = int(np.setdiff1d(np.arange(len(keys.codes_NG)), first_N)[0])
+            row = int(np.setdiff1d(np.arange(len(packed_M)), first_N)[0])
             twin = int(first_N[self._group_M[row]])
             text = f"the same architecture as in {self.files.main.place(twin)}"
             raise UserError(text, self.files.main.place(row), "each once, or duplicates: mean")
-        return Keys(keys.knobs, codes_NG, np.arange(len(codes_NG)))
+        return Keys(keys.knobs, keys.codes_NG[first_N], np.arange(len(first_N)))
 
     @property
     def n_rows(self) -> int:
@@ -191,7 +192,6 @@ class Table:
 
     def _merged(self, raw_M: np.ndarray) -> np.ndarray:
         """[N] the mean over the rows of one key; those that are missing do not count."""
-        _ = self.keys
         if self._group_M is None:
             return raw_M
         known = np.isfinite(raw_M)

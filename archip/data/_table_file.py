@@ -82,15 +82,19 @@ class Columns:
             raise UserError(f"{name}: {str(column[row])!r} is not a number", self.place(row)) from None
 
 
-def read_columns(path: Path) -> Columns:
+def read_columns(path: Path, rows: str | None = None) -> Columns:
     """The columns of a CSV or npz file.
+
+    Args:
+        rows: of an npz file, the array whose length is the number of rows; by default the longest. Arrays of other
+            lengths are no columns.
 
     Raises:
         UserError: it cannot be read, or its rows differ in length.
     """
     try:
         if path.suffix == ".npz":
-            return Columns(path, _read_npz(path), first_line=0)
+            return Columns(path, _read_npz(path, rows), first_line=0)
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         header, *rows = csv.reader(data.decode("utf-8-sig").splitlines())
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, csv.Error) as error:
@@ -103,12 +107,13 @@ def read_columns(path: Path) -> Columns:
     return Columns(path, dict(zip(header, map(np.array, zip(*rows, strict=True)), strict=True)), first_line=2)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the file that have a row for each row of the longest."""
+def _read_npz(path: Path, rows: str | None) -> dict[str, np.ndarray]:
     with np.load(path) as arrays:
         found = {name: arrays[name] for name in arrays.files}
-    longest = max(map(len, found.values()))
-    return {name: array for name, array in found.items() if len(array) == longest}
+    if rows is not None and rows not in found:
+        raise UserError(f"there is no array {rows!r}", str(path), nearest(rows, found))
+    n_rows = len(found[rows]) if rows else max(map(len, found.values()))
+    return {name: array for name, array in found.items() if len(array) == n_rows}
 
 
 def _is_number(text: str) -> bool:

@@ -30,11 +30,13 @@ class Keys:
         knobs: gene → its values.
         codes_NG: place of each gene's value among the values of its knob; -1 where a row lacks the gene.
         same_N: the first row that is the same network; the row itself where only equal genes mean equal networks.
+        hash_N: of graphs, the first 64 bits of the hash that isomorphic ones share.
     """
 
     knobs: Mapping[str, Choice]
     codes_NG: np.ndarray
     same_N: np.ndarray
+    hash_N: np.ndarray | None = None
 
 
 def read_keys(spec: TableSpec, columns: Columns) -> Keys:
@@ -171,22 +173,41 @@ def _same_cells(cell: Cell, codes_NG: np.ndarray, edges: list[tuple[int, int]]) 
 
 def _graphs(graph: GraphCode, columns: Columns) -> Keys:
     """Genes ``vertices``, ``op_1 …`` and ``edge_0_1 …`` of as many vertices as a graph has."""
-    n_N = columns[graph.vertices].astype(np.int64)
+    n_N = columns.numbers(graph.vertices).astype(np.int64)
     most = int(n_N.max())
-    triangle_N = columns[graph.edges].astype(np.int64)
     names = ["vertices", *(f"op_{i}" for i in range(1, most - 1))]
     pairs = list(combinations(range(most), 2))
     codes_NG = np.full((len(n_N), len(names) + len(pairs)), INACTIVE, dtype=np.int8)
     codes_NG[:, 0] = n_N - 2
-    operators_NV = np.stack([columns[f"{graph.operators}[{i}]"] for i in range(most - 2)], 1)
     is_inner_NV = np.arange(1, most - 1) < n_N[:, None] - 1
-    codes_NG[:, 1 : most - 1] = np.where(is_inner_NV, operators_NV, INACTIVE)
+    codes_NG[:, 1 : most - 1] = np.where(is_inner_NV, _graph_operators(graph, columns, most), INACTIVE)
+    triangle_N = columns[graph.edges]
+    if triangle_N.dtype.kind == "U":
+        triangle_N = np.array([int(text, 2) for text in triangle_N.tolist()])
+    triangle_N = triangle_N.astype(np.int64)
     for n in range(2, most + 1):
         rows = np.flatnonzero(n_N == n)
-        for place, (a, b) in enumerate(combinations(range(n), 2)):
+        for place, pair in enumerate(combinations(range(n), 2)):
             bit = n * (n - 1) // 2 - 1 - place
-            codes_NG[rows, len(names) + pairs.index((a, b))] = (triangle_N[rows] >> bit) & 1
+            codes_NG[rows, len(names) + pairs.index(pair)] = (triangle_N[rows] >> bit) & 1
     knobs = {"vertices": Choice(tuple(range(2, most + 1)))}
     knobs |= {name: Choice(tuple(graph.names), ordered=False) for name in names[1:]}
     knobs |= {f"edge_{a}_{b}": Choice((0, 1), ordered=False) for a, b in pairs}
-    return Keys(knobs, codes_NG, np.arange(len(codes_NG)))
+    hash_N = None if graph.hash is None else columns[graph.hash].astype(np.uint64)
+    return Keys(knobs, codes_NG, np.arange(len(codes_NG)), hash_N)
+
+
+def _graph_operators(graph: GraphCode, columns: Columns, most: int) -> np.ndarray:
+    """[N, most - 2] operator codes, -1 beyond a graph's own."""
+    if graph.operators in columns:
+        texts = columns[graph.operators].tolist()
+        code_of = {name: i for i, name in enumerate(graph.names)}
+        codes_NV = np.full((len(texts), most - 2), INACTIVE)
+        for row, text in enumerate(texts):
+            for v, name in enumerate(text.split("-") if text else []):
+                if name not in code_of:
+                    known = listed(graph.names)
+                    raise UserError(f"{graph.operators}: unknown operator {name!r}", columns.place(row), f"of {known}")
+                codes_NV[row, v] = code_of[name]
+        return codes_NV
+    return np.stack([columns[f"{graph.operators}[{i}]"] for i in range(most - 2)], 1)

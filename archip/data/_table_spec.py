@@ -30,7 +30,8 @@ class GeneColumn:
         split: what separates several genes; ``""``: every character is one. Where texts differ in length, a gene
             ``n_<name>`` has the length, and genes that a row lacks are inactive.
         pattern: a regular expression whose named groups are the genes of each part of the text.
-        values: what is allowed, as a list, or code → value; by default what occurs.
+        values: what is allowed, as a list, or code → value; by default what occurs, or of codes in an npz file the
+            names in its array `names`.
         ordered: whether neighbouring values are similar; by default whether they are numbers.
     """
 
@@ -68,10 +69,12 @@ class GraphCode:
 
     Attributes:
         vertices: column with their number.
-        edges: column with the upper triangle of the adjacency matrix as an integer, (0, 1) the highest bit.
-        operators: matrix of the inner vertices' operator codes, padded with -1.
+        edges: column with the upper triangle of the adjacency matrix, (0, 1) the highest bit: an integer, or bits as
+            text.
+        operators: matrix of the inner vertices' operator codes, or a column of names joined by ``-``.
         names: operators in order of their codes.
-        hash: column with the first 64 bits of the official hash, which is the same for isomorphic graphs.
+        hash: column with the first 64 bits of the official hash, which is the same for isomorphic graphs; for tables
+            that have all graphs.
         max_edges: of a graph of the space.
     """
 
@@ -81,8 +84,8 @@ class GraphCode:
     edges: str
     operators: str
     names: list[str]
-    hash: str
-    max_edges: int
+    hash: str | None = None
+    max_edges: int = 9
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ class TableSpec:
     Attributes:
         source: the publication.
         official: where the official data are, for users who lack the files.
+        rows: of an npz file, the array whose length is the number of rows; by default the longest.
         genes, cell, graph: how rows are keyed; one of the three.
         duplicates: what several rows of one key are: an error, or measurements to be averaged.
         searches: name → what can be searched for; the first is the default.
@@ -181,6 +185,7 @@ class TableSpec:
     file: str
     metrics: dict[str, MetricColumn]
     searches: Annotated[dict[str, Search], Field(min_length=1)]
+    rows: str | None = None
     join: list[Join] = field(default_factory=list)
     genes: list[GeneColumn] = field(default_factory=list)
     cell: Cell | None = None

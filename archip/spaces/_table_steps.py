@@ -89,23 +89,17 @@ class GridSteps:
 
 @dataclass(frozen=True)
 class NearestSteps:
-    """Steps in a table that has some genotypes: to rows that differ in one gene, or to the nearest where these are few.
-
-    Near is in how many genes differ, and with that equal, how far ordered genes are apart. A row and a number of
-    steps cost a pass over the table.
-    """
+    """Steps in a table that has some genotypes: to rows one gene apart, or to the nearest where these are few."""
 
     knobs: Sequence[Choice]
     codes_NG: np.ndarray
-    same_N: np.ndarray
 
     @cached_property
     def _row_of(self) -> dict[bytes, int]:
         return {codes.tobytes(): row for row, codes in enumerate(self.codes_NG)}
 
     def row(self, codes: Sequence[int]) -> int | None:
-        row = self._row_of.get(np.array(codes, dtype=self.codes_NG.dtype).tobytes())
-        return None if row is None else int(self.same_N[row])
+        return self._row_of.get(np.array(codes, dtype=self.codes_NG.dtype).tobytes())
 
     def mutate(self, row: int, rng: np.random.Generator) -> int:
         near = self.neighbours(row)
@@ -114,25 +108,45 @@ class NearestSteps:
     def crossover(self, a: int, b: int, rng: np.random.Generator) -> int:
         pick_G = rng.random(len(self.knobs)) < 0.5
         child_G = np.where(pick_G, self.codes_NG[a], self.codes_NG[b])
-        return int(self.same_N[np.argmin(self._distances(child_G))])
+        child = self._row_of.get(child_G.tobytes())
+        return int(self._nearest(child_G, 1)[0]) if child is None else child
 
     def neighbours(self, row: int) -> list[int]:
-        distance_N = self._distances(self.codes_NG[row])
-        distance_N[self.same_N == row] = np.inf
-        n_one = int((distance_N < 2).sum())
-        n = min(max(n_one, _NEAREST), int(np.isfinite(distance_N).sum()))
-        nearest = np.argpartition(distance_N, n - 1)[:n] if n else np.array([], dtype=int)
-        rows = self.same_N[nearest[np.lexsort((nearest, distance_N[nearest]))]].tolist()
-        return [r for r in dict.fromkeys(rows) if r != row]
+        if row not in self._near:
+            self._near[row] = self._one_apart(row)
+            if len(self._near[row]) < _NEAREST:
+                nearest = self._nearest(self.codes_NG[row], _NEAREST + 1).tolist()
+                self._near[row] = [r for r in dict.fromkeys([*self._near[row], *nearest]) if r != row][:_NEAREST]
+        return self._near[row]
 
-    def _distances(self, codes_G: np.ndarray) -> np.ndarray:
-        """[N] genes that differ, plus less than 1 for how far the ordered ones of them are apart."""
-        differs_NG = self.codes_NG != codes_G
-        apart_NG = np.abs(self.codes_NG - codes_G) * self._unit_G
-        return differs_NG.sum(1) + (differs_NG * apart_NG).sum(1)
+    @cached_property
+    def _near(self) -> dict[int, list[int]]:
+        """Neighbours of the rows that were asked for."""
+        return {}
+
+    def _one_apart(self, row: int) -> list[int]:
+        """The rows that differ in one gene, gene by gene."""
+        codes_G = self.codes_NG[row]
+        found = []
+        for gene, knob in enumerate(self.knobs):
+            changed_G = codes_G.copy()
+            for code in range(len(knob.values)):
+                changed_G[gene] = code
+                if code != codes_G[gene] and (other := self._row_of.get(changed_G.tobytes())) is not None:
+                    found.append(other)
+        return found
+
+    def _nearest(self, codes_G: np.ndarray, n: int) -> np.ndarray:
+        """The n nearest rows: by the number of genes that differ, then by how far ordered ones are apart, then as in
+        the file.
+        """
+        n_differ_N = (self.codes_NG != codes_G).sum(1)
+        n = min(n, len(n_differ_N))
+        near = np.flatnonzero(n_differ_N <= np.partition(n_differ_N, n - 1)[n - 1])
+        apart_NG = np.abs(self.codes_NG[near].astype(float) - codes_G) * self._unit_G
+        return near[np.lexsort((near, apart_NG.sum(1), n_differ_N[near]))[:n]]
 
     @cached_property
     def _unit_G(self) -> np.ndarray:
-        """Weight of a step in each gene: a code apart of an ordered gene, nothing of others; the sum stays below 1."""
-        n = len(self.knobs) + 1
-        return np.array([1 / (len(k.values) * n) if k.ordered else 0.0 for k in self.knobs], dtype=np.float32)
+        """Weight of one code apart: of ordered genes the whole range is 1, of others nothing."""
+        return np.array([1 / max(len(k.values) - 1, 1) if k.ordered else 0.0 for k in self.knobs])

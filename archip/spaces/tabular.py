@@ -19,6 +19,7 @@ from archip.core.errors import UserError, nearest
 from archip.core.knobs import Choice
 from archip.data._table import Table, load_table
 from archip.spaces._cell_paths import path_counts
+from archip.spaces._graph_steps import GraphSteps
 from archip.spaces._table_steps import GridSteps, NearestSteps, is_grid
 
 __all__ = ["Tabular"]
@@ -135,7 +136,10 @@ class Tabular:
         return is_grid(list(self.knobs.values()), self.rows.n_rows)
 
     @cached_property
-    def _steps(self) -> GridSteps | NearestSteps:
-        steps = GridSteps if self._is_grid else NearestSteps
-        keys = self.rows.keys
-        return steps(list(self.knobs.values()), keys.codes_NG, keys.same_N)
+    def _steps(self) -> GridSteps | NearestSteps | GraphSteps:
+        keys, knobs = self.rows.keys, list(self.knobs.values())
+        if keys.hash_N is not None and self.rows.spec.graph is not None:
+            return GraphSteps(knobs, keys.codes_NG, keys.hash_N, self.rows.spec.graph.max_edges)
+        if self._is_grid:
+            return GridSteps(knobs, keys.codes_NG, keys.same_N)
+        return NearestSteps(knobs, keys.codes_NG)
