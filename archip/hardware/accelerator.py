@@ -67,7 +67,7 @@ class Dataflow:
 
 @dataclass(frozen=True)
 class Skipping:
-    """Structured sparsity that the array makes use of: of every m weights along C it runs n; the others must be zero."""
+    """Structured sparsity that the array makes use of: of every m weights along C it runs n, the others being zero."""
 
     n: int
     m: int

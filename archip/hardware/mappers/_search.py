@@ -1,7 +1,7 @@
-"""Compiled search over the mappings that a dataflow allows: unroll, order, cut, cost, keep the best.
+"""What the compiled searches share: unroll, cut, cost, and keep what is wanted.
 
-Axes as in ``models/_kernels.py``; U alternatives of unrolling, X loops on one array dimension, Q orders, S places in an
-order.
+Axes as in ``models/_kernels.py``; U alternatives of unrolling, D array dimensions (with X loops on one), Q orders, S
+places in an order, Z ways to cut the loops for one operand.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from numba import njit
 
 from archip.hardware.models._kernels import (
     DRAIN,
+    ELEMENTS,
     ENERGY,
     IRRELEVANT_OF,
     MAX_ARRAY,
@@ -19,25 +20,31 @@ from archip.hardware.models._kernels import (
     N_RESULTS,
     OFFLOAD,
     ONLOAD,
+    PERIOD,
     STALL,
     TOTAL,
     WORST,
     I,
     O,
     W,
-    elements,
-    evaluate,
-    reduction_end,
-    spread,
-    sweep,
+    bound,
+    energy_of,
+    entry,
+    exact_elements,
+    least_wait,
+    look_up,
+    off_chip_busy,
+    weigh,
 )
 
-__all__ = ["FOUND", "FRONT", "HABIT", "STATE", "search_batch"]
+__all__ = ["AIM", "FOUND", "FRONT", "HABIT", "STATE"]
 
-REST, REGISTER, BUFFER = range(3)  # what a place in an order takes of its loop
 MAX_UNROLLINGS, MAX_TOGETHER, MAX_ORDERS, MAX_PLACES = 4, 3, 4, 16
-MAX_DIVISORS = 5  # of a varied part: the largest, the smallest, and some in between
-N_FACTORS = 3  # pieces in which a loop is offered to the memories
+MAX_ALTERNATIVES = 8  # of unrolling, one of them for work
+MAX_WAYS = 2048
+FRONT = 32  # mappings in a front at most
+CYCLES, ENERGY_J, EDP = range(3)  # objectives
+NOTHING_FITS, OVER_CYCLES, OVER_ENERGY = -1, -2, -3  # in place of the total where nothing was found
 
 
 # A dataflow, packed; unused places are -1.
@@ -46,12 +53,29 @@ HABIT = np.dtype(
         ("loop_UDX", np.int64, (MAX_UNROLLINGS, MAX_ARRAY, MAX_TOGETHER)),  # loops unrolled, in this order
         ("instead_UDX", np.int64, (MAX_UNROLLINGS, MAX_ARRAY, MAX_TOGETHER)),  # what takes the place of a loop of 1
         ("order_QS", np.int64, (MAX_ORDERS, MAX_PLACES)),  # loops, innermost first
-        ("part_QS", np.int64, (MAX_ORDERS, MAX_PLACES)),  # REST, REGISTER or BUFFER
+        ("part_QS", np.int64, (MAX_ORDERS, MAX_PLACES)),  # REST, REGISTER or BUFFER, see ``_dataflow.py``
     ]
 )
 
+# What is wanted.
+AIM = np.dtype(
+    [
+        ("objective", np.int64),
+        ("slack", np.float64),  # of CYCLES: the share of latency that may be given for energy
+        ("limit_cycles", np.float64),
+        ("limit_energy", np.float64),
+        ("prunes", np.int64),  # 0: cost every mapping in full
+        ("zigzag", np.int64),  # conventions of the model
+        ("n_unrollings", np.int64),  # alternatives to try where the accelerator prescribes none
+        ("n_factors", np.int64),  # in which the loops are ordered
+        ("n_mappings", np.int64),  # to cost by sampling
+        ("seed", np.uint64),
+    ],
+    align=True,
+)
 
-# A mapping with its costs, or, where none fits: result[TOTAL] -1, result[STALL] bits short, result[WORST] the memory.
+# A mapping with its costs, or, where none was found, the reason: result[TOTAL] NOTHING_FITS with result[STALL] bits
+# short in memory result[WORST]; or OVER_CYCLES or OVER_ENERGY with the least that the search met in result[STALL].
 FOUND = np.dtype(
     [
         ("result", np.float64, (N_RESULTS,)),
@@ -60,7 +84,8 @@ FOUND = np.dtype(
         ("size_T", np.int64, (MAX_LOOPS,)),
         ("cuts_OE", np.int64, (3, MAX_LEVELS + 1)),
         ("n_loops", np.int64),
-        ("n_tried", np.int64),
+        ("n_tried", np.int64),  # mappings that were costed in full
+        ("n_covered", np.float64),  # and together with those that bounds or equality rule out
     ],
     align=True,
 )
@@ -69,24 +94,103 @@ FOUND = np.dtype(
 STATE = np.dtype(
     [
         ("tile_OT", np.float64, (3, MAX_LOOPS + 1)),  # bits of an operand's innermost loops in one memory
-        ("asked_DF", np.int64, (MAX_ARRAY, 8)),
+        ("moved_OT", np.float64, (3, MAX_LOOPS + 1)),  # in proportion to the bits moved over the outer side
+        ("asked_UDF", np.int64, (MAX_ALTERNATIVES, MAX_ARRAY, 8)),
+        ("cycles_U", np.float64, (MAX_ALTERNATIVES,)),
+        ("u", np.int64),  # the unrolling at work
         ("parts_3F", np.int64, (3, 8)),  # iterations of each loop's REST, REGISTER and BUFFER part
+        ("cuts_3OE", np.int64, (3, 3, MAX_LEVELS + 1)),  # of the three ways to fill memories by rule
         ("n_front", np.int64),  # mappings of which none has both fewer cycles and less energy
+        ("latency_X", np.float64, (FRONT,)),
+        ("energy_X", np.float64, (FRONT,)),
         ("n_tried", np.int64),
+        ("n_covered", np.float64),
         ("fastest", np.float64),
         ("short_memory", np.int64),
         ("short_bits", np.float64),
+        ("least_cycles", np.float64),  # met, whatever the limits
+        ("least_energy", np.float64),
+        ("random", np.uint64),
     ],
     align=True,
 )
-FRONT = 32  # mappings in a front at most
+
+_compiled = njit(cache=True, error_model="numpy")
 
 
-@njit(cache=True)
+@_compiled
+def begin(aim, state):
+    """Empties a state."""
+    state.n_front = state.n_tried = state.n_covered = 0
+    state.fastest = state.least_cycles = state.least_energy = np.inf
+    state.short_memory, state.short_bits = 0, 0.0
+
+
+@_compiled
+def unrollings(chip, habit, aim, dims_F, state):
+    """Writes the alternatives of unrolling into `state`; returns how many there are.
+
+    Those of the dataflow; without one, every choice of one loop for each array dimension, the room that it leaves
+    filled with the others (C K OX OY FX FY G B), and of these the ones with the fewest steps.
+    """
+    n = 0
+    if habit.loop_UDX[0, 0, 0] >= 0:
+        for u in range(MAX_UNROLLINGS):
+            if habit.loop_UDX[u, 0, 0] >= 0:
+                _unroll(chip, habit, u, dims_F, state.asked_UDF[n])
+                state.cycles_U[n] = _steps(dims_F, state.asked_UDF[n])
+                n += 1
+        return n
+    choices = 1
+    for d in range(MAX_ARRAY):
+        choices *= 8 if chip.array_D[d] > 1 else 1
+    for choice in range(choices):
+        n = _propose(chip, choice, min(aim.n_unrollings, MAX_ALTERNATIVES - 1), dims_F, n, state)
+    return n
+
+
+@_compiled
+def _steps(dims_F, asked_DF):
+    steps = 1.0
+    for f in range(8):
+        product = 1
+        for d in range(MAX_ARRAY):
+            product *= asked_DF[d, f]
+        steps *= -(-dims_F[f] // product)
+    return steps
+
+
+@_compiled
+def _propose(chip, choice, most, dims_F, n, state):
+    """Adds the unrolling of this number to the alternatives, by its steps, if it is among the `most` first."""
+    fresh = state.asked_UDF[MAX_ALTERNATIVES - 1]
+    fresh[:] = 1
+    for d in range(MAX_ARRAY):
+        if chip.array_D[d] > 1:
+            room = _give(choice % 8, d, chip.array_D[d], dims_F, fresh)
+            choice //= 8
+            for f in (3, 2, 5, 4, 7, 6, 1, 0):
+                room = _give(f, d, room, dims_F, fresh)
+    steps = _steps(dims_F, fresh)
+    for u in range(n):
+        if state.cycles_U[u] == steps and (state.asked_UDF[u] == fresh).all():
+            return n
+    place = n
+    while place and state.cycles_U[place - 1] > steps:
+        place -= 1
+    if place >= most:
+        return n
+    for u in range(min(n, most - 1), place, -1):
+        state.asked_UDF[u] = state.asked_UDF[u - 1]
+        state.cycles_U[u] = state.cycles_U[u - 1]
+    state.asked_UDF[place] = fresh
+    state.cycles_U[place] = steps
+    return min(n + 1, most)
+
+
+@_compiled
 def _unroll(chip, habit, u, dims_F, asked_DF):
-    """Fills the array dimensions; False where alternative `u` does not exist."""
-    if habit.loop_UDX[u, 0, 0] < 0:
-        return False
+    """Fills the array dimensions by alternative `u` of the dataflow."""
     asked_DF[:] = 1
     for d in range(MAX_ARRAY):
         room = chip.array_D[d]
@@ -96,210 +200,255 @@ def _unroll(chip, habit, u, dims_F, asked_DF):
                 break
             if dims_F[f] == 1 and habit.instead_UDX[u, d, x] >= 0:
                 f = habit.instead_UDX[u, d, x]
-            left = dims_F[f]
-            for other in range(MAX_ARRAY):
-                left = -(-left // asked_DF[other, f])
-            times = min(left, room)
-            asked_DF[d, f] *= times
-            room //= times
-    return True
+            room = _give(f, d, room, dims_F, asked_DF)
 
 
-@njit(cache=True)
-def _divisors(n, limit, found):
-    """Up to MAX_DIVISORS divisors of n that are at most `limit`, largest first; returns how many."""
-    m = 0
-    for k in range(min(n, limit), 0, -1):
-        if n % k == 0:
-            if m == MAX_DIVISORS:  # keep the smallest as well
-                found[m - 1] = k
-            else:
-                found[m] = k
-                m += 1
-    return m
+@_compiled
+def _give(f, d, room, dims_F, asked_DF):
+    """Unrolls loop f on dimension d as far as it goes; returns the room left."""
+    left = dims_F[f]
+    for other in range(MAX_ARRAY):
+        left = -(-left // asked_DF[other, f])
+    times = min(left, room)
+    asked_DF[d, f] *= times
+    return room // times
 
 
-@njit(cache=True)
-def _append(loop, times, n, s):
-    """Adds a temporal loop in up to N_FACTORS pieces, small ones inside; returns the number of loops."""
-    pieces = 1
-    while times > 1 and pieces < N_FACTORS and n < MAX_LOOPS - 1:
-        factor, root = times, int(np.ceil(times ** (1.0 / (N_FACTORS - pieces + 1)) - 1e-9))
-        for k in range(max(root, 2), times):
-            if times % k == 0:
-                factor = k
-                break
-        s.loop_T[n], s.size_T[n] = loop, factor
-        n, times, pieces = n + 1, times // factor, pieces + 1
-    if times > 1:
-        s.loop_T[n], s.size_T[n] = loop, times
-        n += 1
-    return n
-
-
-@njit(cache=True)
-def _lay_out(habit, q, state, s):
-    """Writes the temporal loops of order `q`; returns how many there are."""
-    n = 0
-    for place in range(MAX_PLACES):
-        loop = habit.order_QS[q, place]
-        if loop < 0:
-            break
-        n = _append(loop, state.parts_3F[habit.part_QS[q, place], loop], n, s)
-    sweep(n, s)
-    return n
-
-
-@njit(cache=True)
-def cut(chip, layer, n, fill, streams, tile_OT, s):
+@_compiled
+def cut(chip, layer, n, fill, streams, zigzag, state, s):
     """Gives every operand's memories, inside out, the loops that leave the least to fetch from further out.
 
     Of all ways to fill a memory (up to the share `fill`) the one that moves the fewest bits over its outer side is
     taken; of equal ones the one that holds most, or least if it `streams`. Loops that an operand does not depend on
-    then move inwards.
-
-    Returns:
-        (memory, bits short) of the first memory that cannot hold one element of each, or (-1, 0).
+    then move inwards. False where a memory cannot hold one element of each.
     """
-    reduced = reduction_end(n, s)
+    tile_OT = state.tile_OT
     for v in range(chip.n_memories - 1):
         room = chip.bits_V[v] * fill
-        ends = (_tiles(chip, layer, W, v, n, reduced, room, tile_OT, s),
-                _tiles(chip, layer, I, v, n, reduced, room, tile_OT, s),
-                _tiles(chip, layer, O, v, n, reduced, room, tile_OT, s))  # fmt: skip
+        ends = (_tiles(chip, layer, W, v, n, room, zigzag, state, s),
+                _tiles(chip, layer, I, v, n, room, zigzag, state, s),
+                _tiles(chip, layer, O, v, n, room, zigzag, state, s))  # fmt: skip
         begins = (_begin(chip, W, v, s), _begin(chip, I, v, s), _begin(chip, O, v, s))
         known = tile_OT[W, begins[W]] + tile_OT[I, begins[I]] + tile_OT[O, begins[O]]
         if known > chip.bits_V[v]:
-            return v, known - chip.bits_V[v]
-        chosen = _fill(begins, ends, room, streams, tile_OT, s)
-        for o in range(3):
-            e = chip.level_VO[v, o]
-            if e >= 0:
-                stop = chosen[o]
-                while stop < n and IRRELEVANT_OF[o, s.loop_T[stop]]:
-                    stop += 1
-                s.cuts_OE[o, e + 1] = stop
+            state.short_memory, state.short_bits = v, known - chip.bits_V[v]
+            return False
+        _keep_cuts(chip, v, n, _fill(begins, ends, room, streams, state), s)
+    end_cuts(chip, n, s)
+    return True
+
+
+@_compiled
+def _keep_cuts(chip, v, n, chosen, s):
+    for o in range(3):
+        e = chip.level_VO[v, o]
+        if e >= 0:
+            s.cuts_OE[o, e + 1] = move_in(o, chosen[o], n, s)
+
+
+@_compiled
+def end_cuts(chip, n, s):
+    """The outermost memory takes all loops."""
     for o in range(3):
         s.cuts_OE[o, chip.levels_O[o]] = n
-    return -1, 0.0
 
 
-@njit(cache=True)
+@_compiled
+def move_in(o, stop, n, s):
+    """Loops behind a cut that the operand does not depend on belong to the memory further in."""
+    while stop < n and IRRELEVANT_OF[o, s.loop_T[stop]]:
+        stop += 1
+    return stop
+
+
+@_compiled
 def _begin(chip, o, v, s):
     """Loops that the memories further in have taken; 0 for an operand that is not in memory `v`."""
     e = chip.level_VO[v, o]
     return s.cuts_OE[o, e] if e >= 0 else 0
 
 
-@njit(cache=True)
-def _tiles(chip, layer, o, v, n, reduced, room, tile_OT, s):
+@_compiled
+def tile_bits(chip, layer, o, e, taken, s):
+    """Bits of an element in memory `e`, when the memories further in have `taken` the innermost loops."""
+    if o == O and (s.reduced > taken or s.outside_E[e]):
+        return float(chip.partial_bits)
+    return layer.bits_O[o]
+
+
+@_compiled
+def _tiles(chip, layer, o, v, n, room, zigzag, state, s):
     """Writes the bits that an operand takes in memory `v` with its innermost t loops; returns the last t that fits."""
     e = chip.level_VO[v, o]
     if e < 0:
-        tile_OT[o, 0] = 0
+        state.tile_OT[o, 0] = state.moved_OT[o, 0] = 0
         return 0
-    begin, bits = s.cuts_OE[o, e], layer.bits_O[o]
-    if o == O and (reduced > begin or s.outside_E[e]):
-        bits = chip.partial_bits
-    for t in range(begin, n + 1):
-        tile_OT[o, t] = elements(layer, o, s.inside_TF[t], s.tile_2OEF[0, o, e], False) * bits
-        if tile_OT[o, t] > room and t > begin:
+    first = s.cuts_OE[o, e]
+    bits = tile_bits(chip, layer, o, e, first, s)
+    for t in range(first, n + 1):
+        tile = exact_elements(layer, o, e + 1, t, zigzag, s) * bits
+        if tile > room and t > first:
             return t - 1
+        state.tile_OT[o, t] = tile
+        # Ties are frequent, and the last bit breaks them: with `zigzag` as that tool does it.
+        state.moved_OT[o, t] = tile * (s.total / s.product_T[t]) if zigzag else tile / s.product_T[t]
     return n
 
 
-@njit(cache=True)
-def _fill(begins, ends, room, streams, tile_OT, s):
+@_compiled
+def _fill(begins, ends, room, streams, state):
     """Numbers of innermost loops (W, I, O) to hold in one memory; the least if nothing fits."""
     least, chosen = np.inf, begins
+    tile_OT, moved_OT = state.tile_OT, state.moved_OT
     for w in range(begins[W], ends[W] + 1):
         for i in range(begins[I], ends[I] + 1):
             size = tile_OT[W, w] + tile_OT[I, i]
             if size > room:
                 break
-            moved = tile_OT[W, w] / s.product_T[w] + tile_OT[I, i] / s.product_T[i]
+            moved = moved_OT[W, w] + moved_OT[I, i]
             for o in range(begins[O], ends[O] + 1):
                 if size + tile_OT[O, o] > room:
                     break
-                all_moved = moved + tile_OT[O, o] / s.product_T[o]
+                all_moved = moved + moved_OT[O, o]
                 if all_moved < least * (1 - 1e-9) or (all_moved <= least and not streams):
                     least, chosen = all_moved, (w, i, o)
     return chosen
 
 
-@njit(cache=True)
-def _moves_least(chip, layer, n, s):
-    """Whether every operand crosses the off-chip link once."""
-    total = s.product_T[n]
-    for o in range(3):
-        j = chip.levels_O[o] - 1
-        if s.elements_3OE[0, o, j] * total / s.period_OE[o, j] > s.elements_3OE[0, o, j + 1] * (1 + 1e-9):
-            return False
-    return True
-
-
-@njit(cache=True)
-def _latency(result):
-    return np.rint(result[TOTAL] + result[STALL] + result[ONLOAD] + result[OFFLOAD] + result[DRAIN])
-
-
-@njit(cache=True)
-def _try(chip, layer, n, skew, front_X, state, s):
-    """Cuts and costs the loops in `s`, and keeps what is worth it. Returns whether nothing moves twice.
+@_compiled
+def try_fillings(chip, layer, n, skew, aim, front_X, state, s):
+    """Cuts and costs the loops in `s` in three ways. Returns whether nothing crosses the off-chip link twice.
 
     Memories hold as much as they can; or half of it, so that they are double-buffered; or as little as moves no more,
     so that the array need not wait long for its first data. All three are always tried: then no mapping that is open
     to a slow memory is closed to a fast one, and more bandwidth is never slower.
     """
-    moves_least = False
+    zigzag, moves_least = aim.zigzag == 1, False
     for attempt in range(3):
+        state.n_covered += 1
         fill, streams = (0.5, False) if attempt == 1 else (1.0, attempt == 2)
-        v, short = cut(chip, layer, n, fill, streams, state.tile_OT, s)
-        if v >= 0:
-            state.short_memory, state.short_bits = v, short
+        if not cut(chip, layer, n, fill, streams, zigzag, state, s):
             return False
-        evaluate(chip, layer, n, skew, False, s)
-        _offer(n, front_X, state, s)
+        if _is_new(chip, attempt, state, s):
+            consider(chip, layer, n, skew, aim, front_X, state, s)
         if attempt == 0:
-            moves_least = _moves_least(chip, layer, n, s)
+            moves_least = _moves_least(chip, layer, n, zigzag, s)
     return moves_least
 
 
-@njit(cache=True)
-def _offer(n, front_X, state, s):
-    """Puts the mapping in `s` into the front, unless another is at least as good in both cycles and energy."""
-    state.n_tried += 1
-    latency, energy = _latency(s.result), s.result[ENERGY]
+@_compiled
+def _is_new(chip, attempt, state, s):
+    """Whether the cuts differ from those of the attempts before; notes them."""
+    new = True
+    for before in range(attempt):
+        same = True
+        for o in range(3):
+            for e in range(1, chip.levels_O[o]):
+                same &= state.cuts_3OE[before, o, e] == s.cuts_OE[o, e]
+        new &= not same
+    for o in range(3):
+        for e in range(1, chip.levels_O[o]):
+            state.cuts_3OE[attempt, o, e] = s.cuts_OE[o, e]
+    return new
+
+
+@_compiled
+def _moves_least(chip, layer, n, zigzag, s):
+    """Whether every operand crosses the off-chip link once."""
+    for o in range(3):
+        last = chip.levels_O[o] - 1
+        row = s.entry_XF[entry(chip, layer, o, last, s.cuts_OE[o, last], zigzag, s)]
+        whole = s.entry_XF[entry(chip, layer, o, last + 1, n, zigzag, s), ELEMENTS]
+        if row[ELEMENTS] * s.total / row[PERIOD] > whole * (1 + 1e-9):
+            return False
+    return True
+
+
+@_compiled
+def consider(chip, layer, n, skew, aim, front_X, state, s):
+    """Costs the mapping in `s` unless its bounds rule it out, and keeps it if it is wanted."""
+    zigzag = aim.zigzag == 1
+    for o in range(3):
+        look_up(chip, layer, o, zigzag, s)
+    energy = energy_of(chip, s)
+    busy = off_chip_busy(chip, W, s) + off_chip_busy(chip, I, s) + off_chip_busy(chip, O, s)
+    waits = least_wait(chip, W, s), least_wait(chip, I, s), least_wait(chip, O, s)
+    least = bound(chip, skew, *waits, busy, zigzag, s)
+    if not (aim.prunes and is_hopeless(least, energy, aim, state)):
+        weigh(chip, skew, energy, zigzag, s)
+        state.n_tried += 1
+        offer(n, aim, front_X, state, s)
+
+
+@_compiled
+def is_hopeless(latency, energy, aim, state):
+    """Whether a mapping of at least this latency and energy is not wanted, whatever comes."""
+    if latency > aim.limit_cycles or energy > aim.limit_energy:
+        state.least_cycles, state.least_energy = min(latency, state.least_cycles), min(energy, state.least_energy)
+        return True
+    if aim.objective == CYCLES and latency > state.fastest * (1 + aim.slack):
+        return True
+    for x in range(state.n_front):
+        if not _is_better(latency, energy, state.latency_X[x], state.energy_X[x], aim):
+            return True
+    return False
+
+
+@_compiled
+def _is_better(latency, energy, than_latency, than_energy, aim):
+    """Whether a mapping may stand beside another one, or in its place where one number decides."""
+    if aim.objective == CYCLES:
+        return latency < than_latency or energy < than_energy
+    value = energy if aim.objective == ENERGY_J else energy * latency
+    other = than_energy if aim.objective == ENERGY_J else than_energy * than_latency
+    return value < other or (value == other and latency < than_latency)
+
+
+@_compiled
+def latency_of(result):
+    """Whole cycles of a result."""
+    return np.rint(result[TOTAL] + result[STALL] + result[ONLOAD] + result[OFFLOAD] + result[DRAIN])
+
+
+@_compiled
+def offer(n, aim, front_X, state, s):
+    """Puts the mapping in `s` into the front, unless what is there makes it useless, and strikes what it outdoes."""
+    latency, energy = latency_of(s.result), s.result[ENERGY]
+    if is_hopeless(latency, energy, aim, state):
+        return
+    state.fastest = min(latency, state.fastest)
     kept = 0
     for x in range(state.n_front):
-        other_latency, other_energy = _latency(front_X[x].result), front_X[x].result[ENERGY]
-        if other_latency <= latency and other_energy <= energy:
-            return
-    for x in range(state.n_front):
-        other_latency, other_energy = _latency(front_X[x].result), front_X[x].result[ENERGY]
-        if other_latency < latency or other_energy < energy:
+        wanted = aim.objective == CYCLES and state.latency_X[x] <= state.fastest * (1 + aim.slack)
+        if wanted and _is_better(state.latency_X[x], state.energy_X[x], latency, energy, aim):
             if kept < x:
-                _copy(front_X[x], front_X[kept])
+                copy(front_X[x], front_X[kept])
+                state.latency_X[kept], state.energy_X[kept] = state.latency_X[x], state.energy_X[x]
             kept += 1
     kept = min(kept, FRONT - 1)
-    found = front_X[kept]
+    _write(front_X[kept], n, state, s)
+    state.latency_X[kept], state.energy_X[kept] = latency, energy
+    state.n_front = kept + 1
+
+
+@_compiled
+def _write(found, n, state, s):
     for r in range(N_RESULTS):
         found.result[r] = s.result[r]
     for d in range(MAX_ARRAY):
         for f in range(8):
-            found.asked_DF[d, f] = state.asked_DF[d, f]
+            found.asked_DF[d, f] = state.asked_UDF[state.u, d, f]
     for t in range(n):
         found.loop_T[t], found.size_T[t] = s.loop_T[t], s.size_T[t]
     for o in range(3):
         for e in range(MAX_LEVELS + 1):
             found.cuts_OE[o, e] = s.cuts_OE[o, e]
     found.n_loops = n
-    state.n_front = kept + 1
-    state.fastest = min(latency, state.fastest)
 
 
-@njit(cache=True)
-def _copy(source, target):
+@_compiled
+def copy(source, target):
+    """One found mapping in the place of another."""
     for r in range(N_RESULTS):
         target.result[r] = source.result[r]
     for d in range(MAX_ARRAY):
@@ -313,85 +462,21 @@ def _copy(source, target):
     target.n_loops = source.n_loops
 
 
-@njit(cache=True)
-def _part(habit, q, part, skip):
-    """The loop of the (skip + 1)-th place of order `q` that takes this part, or -1."""
-    for place in range(MAX_PLACES):
-        if habit.order_QS[q, place] < 0:
-            return -1
-        if habit.part_QS[q, place] == part:
-            if skip == 0:
-                return habit.order_QS[q, place]
-            skip -= 1
-    return -1
-
-
-@njit(cache=True)
-def _try_order(chip, habit, q, layer, skew, divisors_2X, front_X, state, s):
-    """All sizes of the parts of one order."""
-    first, second, varied = _part(habit, q, REGISTER, 0), _part(habit, q, REGISTER, 1), _part(habit, q, BUFFER, 0)
-    places = max(1, int(chip.bits_V[chip.memory_OE[O, 0]] // chip.partial_bits))
-    parts_3F = state.parts_3F
-    for r in range(_divisors(s.steps_F[first], places, divisors_2X[0]) if first >= 0 else 1):
-        for f in range(8):
-            parts_3F[REGISTER, f] = parts_3F[BUFFER, f] = 1
-            parts_3F[REST, f] = s.steps_F[f]
-        if first >= 0:
-            _split(first, REGISTER, divisors_2X[0, r], parts_3F)
-        if second >= 0:
-            _divisors(s.steps_F[second], places // divisors_2X[0, r], divisors_2X[1])
-            _split(second, REGISTER, divisors_2X[1, 0], parts_3F)
-        left = parts_3F[REST, varied]
-        for b in range(_divisors(left, left, divisors_2X[1]) if varied >= 0 else 1):
-            if varied >= 0:
-                parts_3F[REST, varied] = left
-                _split(varied, BUFFER, divisors_2X[1, b], parts_3F)
-            n = _lay_out(habit, q, state, s)
-            if _try(chip, layer, n, skew, front_X, state, s):
-                break
-
-
-@njit(cache=True)
-def _split(loop, part, times, parts_3F):
-    parts_3F[part, loop] = times
-    parts_3F[REST, loop] //= times
-
-
-@njit(cache=True)
-def _search(chip, habit, layer, slack, divisors_2X, front_X, state, s):
-    """Fills the front; returns the place of the mapping of least energy within the slack, or -1."""
-    state.n_front = state.n_tried = 0
-    state.fastest = np.inf
-    for u in range(MAX_UNROLLINGS):
-        if not _unroll(chip, habit, u, layer.dims_F, state.asked_DF):
-            continue
-        skew = spread(chip, layer, state.asked_DF, False, s)
-        cycles = 1.0
-        for f in range(8):
-            cycles *= s.steps_F[f]
-        if cycles > state.fastest * (1 + slack):
-            continue
-        for q in range(MAX_ORDERS):
-            if habit.order_QS[q, 0] >= 0:
-                _try_order(chip, habit, q, layer, skew, divisors_2X, front_X, state, s)
+@_compiled
+def conclude(aim, front_X, state, found):
+    """Writes the answer: of the front, the least energy within the slack; or why there is none."""
     best = -1
     for x in range(state.n_front):
-        is_near = _latency(front_X[x].result) <= state.fastest * (1 + slack)
-        if is_near and (best < 0 or front_X[x].result[ENERGY] < front_X[best].result[ENERGY]):
+        near = aim.objective != CYCLES or state.latency_X[x] <= state.fastest * (1 + aim.slack)
+        if near and (best < 0 or state.energy_X[x] < state.energy_X[best]):
             best = x
-    return best
-
-
-@njit(cache=True, nogil=True)
-def search_batch(chips_A, habits_A, layers_L, slack, memory, states, front_X, which_P2, found_P):
-    """The best mapping of every (accelerator, layer) pair; `memory`, `states` and `front_X` are working memory."""
-    s, state = memory[0], states[0]
-    divisors_2X = np.ones((2, MAX_DIVISORS), np.int64)
-    for p in range(len(which_P2)):
-        a, layer, found = which_P2[p, 0], layers_L[which_P2[p, 1]], found_P[p]
-        best = _search(chips_A[a], habits_A[a], layer, slack, divisors_2X, front_X, state, s)
-        if best >= 0:
-            _copy(front_X[best], found)
-        else:
-            found.result[TOTAL], found.result[STALL], found.result[WORST] = -1, state.short_bits, state.short_memory
-        found.n_tried = state.n_tried
+    if best >= 0:
+        copy(front_X[best], found)
+    elif state.least_cycles > aim.limit_cycles and state.least_cycles < np.inf:
+        found.result[TOTAL], found.result[STALL] = OVER_CYCLES, state.least_cycles
+    elif state.least_energy < np.inf:
+        found.result[TOTAL], found.result[STALL] = OVER_ENERGY, state.least_energy
+    else:
+        found.result[TOTAL], found.result[STALL] = NOTHING_FITS, state.short_bits
+        found.result[WORST] = state.short_memory
+    found.n_tried, found.n_covered = state.n_tried, state.n_covered

@@ -3,9 +3,12 @@
 Everything here works on packed arrays and is compiled by numba (and cached on disk) on first use. The rules and their
 names are those of ``models/loopnest.py``; this file holds only the arithmetic.
 
-Axes: D array dimensions, V memories, O operands (W I O), E levels of one operand (inside
-out), F the eight loops B G K C OY OX FY FX. Link j of an operand joins its memories j - 1 and j; link 0 joins memory 0
-and the array.
+Most of a mapping's cost depends on one link and the loops inside its cut only. Such an *entry* is computed once and
+kept until the loops change (`forget`); what is left for each mapping is to look its entries up and to add up the ports.
+
+Axes: D array dimensions, V memories, O operands (W I O), E levels of one operand (inside out), J its links, F the
+eight loops B G K C OY OX FY FX, P ports, X entries or what passes a port. Link j of an operand joins its memories
+j - 1 and j; link 0 joins memory 0 and the array.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["CHIP", "LAYER", "SCRATCH", "evaluate_batch", "scratch"]
+__all__ = ["CHIP", "LAYER", "SCRATCH", "connect", "evaluate_batch", "scratch"]
 
-MAX_ARRAY, MAX_MEMORIES, MAX_LEVELS, MAX_LOOPS = 4, 10, 6, 24
+MAX_ARRAY, MAX_MEMORIES, MAX_LEVELS, MAX_LOOPS = 4, 10, 6, 40
+MAX_SETS = 256  # sets of loops that may stand inside a cut: their number in one sequence, or all subsets of 8 factors
 
 B, G, K, C, OY, OX, FY, FX = range(8)
 W, I, O = range(3)  # noqa: E741
@@ -32,6 +36,15 @@ RELEVANT_OF = ~IRRELEVANT_OF
 RELEVANT_OF[I, [OY, OX, FY, FX]] = False
 
 _EPS = 1e-9  # unrollings are fractions kept as floats: products of them miss integers by less than this
+
+_LINKS = MAX_LEVELS + 1
+_PORTS, _PASSING = 4 * MAX_MEMORIES, 4 * (2 * MAX_LEVELS - 1)
+
+# Columns of an entry. OUT_ and IN_: at the outer and at the inner end of the link; REAL cycles of one transfer over the
+# full width, RATE bits per cycle of the array, BUSY cycles in all, WORDS accesses in all.
+(PERIOD, PERIODS, BACK, ELEMENTS, HELD_BITS, MOVED_BITS, OUT_REAL, OUT_RATE, OUT_BUSY, OUT_WORDS, IN_REAL, IN_RATE,
+ IN_BUSY, IN_WORDS) = range(14)  # fmt: skip
+_FIELDS = 16  # two cache lines
 
 
 # Records are handed from function to function as one pointer. Unused places hold 1 (sizes), 0 (energies), -1 (indices).
@@ -54,6 +67,15 @@ CHIP = np.dtype(
         ("add_j", np.float64),
         ("multiplier_bits", np.int64),
         ("systolic", np.int64),  # 1 or 0
+        # From here on written by `connect`: what passes port p stands in places begin[p] to begin[p + 1].
+        ("n_ports", np.int64),
+        ("port_memory_P", np.int64, (_PORTS,)),
+        ("port_begin_P", np.int64, (_PORTS + 1,)),
+        ("operand_X", np.int64, (_PASSING,)),
+        ("link_X", np.int64, (_PASSING,)),
+        ("inner_X", np.int64, (_PASSING,)),  # 1: at the inner end of the link
+        ("comes_back_X", np.int64, (_PASSING,)),  # 1: only if partial sums come back
+        ("loads_X", np.int64, (_PASSING,)),  # 1: on the way of data in (W, I) or out (O)
     ],
     align=True,
 )
@@ -65,20 +87,21 @@ LAYER = np.dtype(
         ("step_2", np.int64, (2,)),  # stride and
         ("spread_2", np.int64, (2,)),  # dilation, both divided by their greatest common divisor
         ("extent_2", np.int64, (2,)),  # the most input rows and columns that are read, padding left out
-        ("bits_O", np.int64, (3,)),
+        ("bits_O", np.float64, (3,)),  # of an element as it is moved and stored
+        ("product_bits", np.float64),  # bits of W x bits of I at the multiplier
+        ("density_O", np.float64, (3,)),  # share of the elements that are not zero
         ("active", np.float64),  # share of the multiplications without a zero operand
     ],
     align=True,
 )
-
-_LINKS = MAX_LEVELS + 1
-_TRANSFERS = 6 * 3 * MAX_LEVELS
 
 # Working memory of one thread.
 SCRATCH = np.dtype(
     [
         ("real_DF", np.float64, (MAX_ARRAY, 8)),  # unrollings f = D / (t e), usually fractions
         ("steps_F", np.int64, (8,)),  # temporal iterations t
+        ("total", np.float64),  # product of them
+        ("mac_energy", np.float64),
         ("tile_2OEF", np.float64, (2, 3, MAX_LEVELS, 8)),  # unrolling below a level, with f and with floor(f)
         ("fan_3OE", np.float64, (3, 3, MAX_LEVELS)),  # different lower tiles that one instance exchanges at a time
         ("units_OE", np.float64, (3, MAX_LEVELS)),  # instances in use
@@ -87,19 +110,29 @@ SCRATCH = np.dtype(
         ("size_T", np.int64, (MAX_LOOPS,)),
         ("inside_TF", np.float64, (MAX_LOOPS + 1, 8)),  # product of the innermost T loops, per loop dimension
         ("product_T", np.float64, (MAX_LOOPS + 1,)),  # and over all of them
+        ("place_T", np.int64, (MAX_LOOPS + 1,)),  # where the entries of a cut behind the innermost T loops are kept
+        ("reduced", np.int64),  # number of innermost loops that contain every reduction loop
         ("cuts_OE", np.int64, (3, _LINKS)),  # memory e holds what the innermost cuts[o, e + 1] loops sweep
-        ("period_OE", np.float64, (3, _LINKS)),  # by link, as are the next four
-        ("elements_3OE", np.float64, (3, 3, _LINKS)),  # with f, with floor(f), and with f but not rounded
-        ("window_OE", np.float64, (3, _LINKS)),
-        ("link_bits_OE", np.float64, (3, _LINKS)),
-        ("back_E", np.int64, (_LINKS,)),  # 1: partial sums come back over it
-        ("ends_OE2", np.float64, (3, _LINKS, 2)),  # by link: first or last transfer at its outer and inner end
+        ("age", np.int64),  # entries of another age are out of date
+        ("age_X", np.int64, (3 * _LINKS * MAX_SETS,)),
+        ("entry_XF", np.float64, (3 * _LINKS * MAX_SETS, _FIELDS)),
+        ("exact_age_X", np.int64, (3 * _LINKS * MAX_SETS,)),
+        ("exact_X", np.float64, (3 * _LINKS * MAX_SETS,)),  # elements before rounding
+        ("at_OJ", np.int64, (3, _LINKS)),  # entries of the mapping
+        (
+            "own_OE",
+            np.float64,
+            (3, MAX_LEVELS),
+        ),  # share of a memory that the part of a tile takes which changes at once
+        ("single_OJ", np.float64, (3, _LINKS)),  # window of the link behind a single buffer
         ("occupied_V", np.float64, (MAX_MEMORIES,)),
-        # real, window, period, number of periods, rate, least, free in a period, free in a window, busy in all
-        ("transfer_X9", np.float64, (_TRANSFERS, 9)),
-        ("where_X6", np.int64, (_TRANSFERS, 6)),  # memory, port, operand, link, end, loading
-        ("order_X", np.int64, (_TRANSFERS,)),
-        ("words_OE4", np.float64, (3, MAX_LEVELS, 4)),
+        ("window_OJ", np.float64, (3, _LINKS)),  # cycles in which the link may be used without stopping the array
+        ("ends_OJ2", np.float64, (3, _LINKS, 2)),  # by link: first or last transfer at its outer and inner end
+        ("rate_P", np.float64, (_PORTS,)),
+        ("once_P", np.int64, (_PORTS,)),  # loads that the port does only once
+        # of what passes one port: window, period, free in a period, free in a window
+        ("passing_X4", np.float64, (_PASSING, 4)),
+        ("order_X", np.int64, (_PASSING,)),
         ("result", np.float64, (N_RESULTS,)),
     ],
     align=True,
@@ -109,12 +142,50 @@ SCRATCH = np.dtype(
 def scratch() -> np.ndarray:
     """Fresh working memory, an array of one record."""
     fresh = np.zeros(1, SCRATCH)
-    for name in ("tile_2OEF", "fan_3OE", "units_OE", "inside_TF", "product_T", "elements_3OE"):
+    for name in ("tile_2OEF", "fan_3OE", "units_OE", "inside_TF", "product_T"):
         fresh[name] = 1
     return fresh
 
 
-@njit(cache=True)
+_compiled = njit(cache=True, error_model="numpy")  # that model: no check for zero before every division
+
+
+@_compiled
+def connect(chips_A):
+    """Lists what passes every port, memory by memory; a memory's reads and writes share ports as `ports_V` says."""
+    for chip in chips_A:
+        n = chip.n_ports = 0
+        for v in range(chip.n_memories):
+            for port in range(chip.ports_V[v]):
+                begin = n
+                for o in (I, W, O):
+                    e = chip.level_VO[v, o]
+                    if e >= 0:
+                        n = _pass(chip, v, port, o, e, False, n)
+                        if e + 1 < chip.levels_O[o]:
+                            n = _pass(chip, v, port, o, e + 1, True, n)
+                if n > begin:
+                    chip.port_memory_P[chip.n_ports] = v
+                    chip.port_begin_P[chip.n_ports] = begin
+                    chip.n_ports += 1
+        chip.port_begin_P[chip.n_ports] = n
+
+
+@_compiled
+def _pass(chip, v, port, o, link, inner, n):
+    """Adds the transfers of one end of a link that use this port: the data itself, then what comes back of O."""
+    for back in range(2 if o == O else 1):
+        reads = inner == (o == O) if back == 0 else inner != (o == O)
+        direction = (RD_HIGH if reads else WR_HIGH) if inner else (RD_LOW if reads else WR_LOW)
+        ports = chip.ports_V[v]
+        if port == (direction if ports == 4 else (0 if reads or ports == 1 else 1)):
+            chip.operand_X[n], chip.link_X[n], chip.inner_X[n] = o, link, inner
+            chip.comes_back_X[n], chip.loads_X[n] = back, 1 - back
+            n += 1
+    return n
+
+
+@_compiled
 def _round(x):
     """The nearest integer, halves to the even one."""
     low = np.floor(x + _EPS)
@@ -123,18 +194,18 @@ def _round(x):
     return np.floor(x + 0.5)
 
 
-@njit(cache=True)
+@_compiled
 def _floor(x):
     return np.floor(x + _EPS)
 
 
-@njit(cache=True)
+@_compiled
 def _length(outputs, taps, step, spread, extent):
     """Distinct input positions step * i + spread * j of i < outputs, j < taps: pairs less those met again."""
     return min(outputs * taps - max(0.0, outputs - spread) * max(0.0, taps - step), extent)
 
 
-@njit(cache=True)
+@_compiled
 def elements(layer, o, time_F, space_F, zigzag):
     """Elements of an operand in the loops whose products are time * space, a fraction where these are."""
     if o == W:
@@ -157,9 +228,10 @@ def elements(layer, o, time_F, space_F, zigzag):
     return both * (time_F[C] * space_F[C]) * rows * columns
 
 
-@njit(cache=True)
+@_compiled
 def spread(chip, layer, asked_DF, zigzag, s):
     """Fills `s` with what follows from the unrollings asked for alone; returns the sum of (unrolling - 1)."""
+    s.total = macs = 1.0
     for f in range(8):
         largest, product = 0, 1
         for d in range(MAX_ARRAY):
@@ -170,6 +242,10 @@ def spread(chip, layer, asked_DF, zigzag, s):
         size = layer.dims_F[f]
         s.steps_F[f] = -(-size // product)
         s.real_DF[largest, f] = size * asked_DF[largest, f] / (s.steps_F[f] * product)
+        s.total *= s.steps_F[f]
+        macs *= size
+    width = layer.product_bits / chip.multiplier_bits**2
+    s.mac_energy = macs * layer.active * (chip.multiply_j * width + chip.add_j)
     for o in range(3):
         _spread_operand(chip, layer, o, zigzag, s)
     s.outside_E[chip.levels_O[O]] = 0
@@ -182,12 +258,14 @@ def spread(chip, layer, asked_DF, zigzag, s):
     return skew
 
 
-@njit(cache=True)
+_ONES = np.ones(8)
+
+
+@_compiled
 def _spread_operand(chip, layer, o, zigzag, s):
     levels = chip.levels_O[o]
     below = (1.0, 1.0)
     taken = 0  # bit set of array dimensions that an inner memory serves
-    ones = np.ones(8)
     for e in range(levels):
         memory = chip.memory_OE[o, e]
         for f in range(8):
@@ -209,8 +287,8 @@ def _spread_operand(chip, layer, o, zigzag, s):
         if o == O:
             s.outside_E[e] = reduces
         here = (
-            elements(layer, o, ones, s.tile_2OEF[0, o, e], zigzag),
-            elements(layer, o, ones, s.tile_2OEF[1, o, e], zigzag),
+            elements(layer, o, _ONES, s.tile_2OEF[0, o, e], zigzag),
+            elements(layer, o, _ONES, s.tile_2OEF[1, o, e], zigzag),
         )
         s.fan_3OE[2, o, e] = here[0] / below[0]
         s.fan_3OE[0, o, e] = _round(here[0] / below[0])
@@ -218,26 +296,91 @@ def _spread_operand(chip, layer, o, zigzag, s):
         below = here
 
 
-@njit(cache=True)
+@_compiled
+def forget(s):
+    """Makes all entries out of date: the spread has changed, or the loops behind a place."""
+    s.age += 1
+
+
+@_compiled
 def sweep(n_loops, s):
     """Fills in the running products of the temporal loops."""
+    s.reduced = 0
     for t in range(n_loops):
+        loop = s.loop_T[t]
         for f in range(8):
             s.inside_TF[t + 1, f] = s.inside_TF[t, f]
-        s.inside_TF[t + 1, s.loop_T[t]] *= s.size_T[t]
+        s.inside_TF[t + 1, loop] *= s.size_T[t]
         s.product_T[t + 1] = s.product_T[t] * s.size_T[t]
+        if IRRELEVANT_OF[O, loop]:
+            s.reduced = t + 1
 
 
-@njit(cache=True)
-def reduction_end(n_loops, s):
-    """Number of innermost loops that contain every reduction loop."""
-    for t in range(n_loops, 0, -1):
-        if IRRELEVANT_OF[O, s.loop_T[t - 1]]:
-            return t
-    return 0
+@_compiled
+def number_places(n_loops, s):
+    """Places of a sequence of loops that stands alone."""
+    for t in range(n_loops + 1):
+        s.place_T[t] = t
+    forget(s)
 
 
-@njit(cache=True)
+@_compiled
+def exact_elements(layer, o, j, t, zigzag, s):
+    """Elements of an operand that cross link j >= 1 at a time when the innermost t loops are inside, not rounded."""
+    x = (o * _LINKS + j) * MAX_SETS + s.place_T[t]
+    if s.exact_age_X[x] != s.age:
+        s.exact_age_X[x] = s.age
+        s.exact_X[x] = elements(layer, o, s.inside_TF[t], s.tile_2OEF[0, o, j - 1], zigzag)
+    return s.exact_X[x]
+
+
+@_compiled
+def entry(chip, layer, o, j, t, zigzag, s):
+    """Index of the entry of link j when the innermost t loops are inside."""
+    x = (o * _LINKS + j) * MAX_SETS + s.place_T[t]
+    if s.age_X[x] != s.age:
+        s.age_X[x] = s.age
+        _fill_entry(chip, layer, o, j, t, zigzag, s.entry_XF[x], s)
+    return x
+
+
+@_compiled
+def _fill_entry(chip, layer, o, j, t, zigzag, row, s):
+    bits, comes_back = layer.bits_O[o], o == O and (s.reduced > t or s.outside_E[j] == 1)
+    if comes_back:
+        bits = float(chip.partial_bits)
+    period = s.product_T[t]
+    periods = s.total / period
+    exact = held = moved = 1.0
+    if j:
+        exact = exact_elements(layer, o, j, t, zigzag, s)
+        held = moved = _round(exact)
+        if zigzag:
+            moved = elements(layer, o, s.inside_TF[t], s.tile_2OEF[1, o, j - 1], zigzag)
+    row[PERIOD], row[PERIODS], row[BACK], row[ELEMENTS] = period, periods, comes_back, held
+    row[HELD_BITS], row[MOVED_BITS] = held * bits, moved * bits
+    if j < chip.levels_O[o]:
+        v, fan = chip.memory_OE[o, j], s.fan_3OE[1 if zigzag else 0, o, j]
+        row[OUT_REAL] = np.ceil(moved * fan * bits / chip.wide_V[v])
+        row[OUT_RATE] = np.floor(moved * fan * bits / period + _EPS)
+        row[OUT_BUSY] = exact * s.fan_3OE[2, o, j] * bits / chip.wide_V[v] * periods
+        row[OUT_WORDS] = _words(chip, v, held * s.fan_3OE[0, o, j] * bits, periods, s.units_OE[o, j])
+        if j:
+            v = chip.memory_OE[o, j - 1]
+            row[IN_REAL] = np.ceil(moved * bits / chip.wide_V[v])
+            row[IN_RATE] = np.floor(moved * bits / period + _EPS)
+            row[IN_BUSY] = exact * bits / chip.wide_V[v] * periods
+            row[IN_WORDS] = _words(chip, v, held * bits, periods, s.units_OE[o, j - 1])
+
+
+@_compiled
+def _words(chip, v, bits, periods, units):
+    """Accesses of the maximum width."""
+    pieces = np.ceil(bits / chip.narrow_V[v])
+    return np.floor(pieces * (chip.narrow_V[v] / chip.wide_V[v]) * periods * units + _EPS)
+
+
+@_compiled
 def _top(table_F, o, e, s):
     """Product of the loops at the top of an operand's bracket `e`, down to the first that `table_F` does not admit."""
     product = 1.0
@@ -249,284 +392,243 @@ def _top(table_F, o, e, s):
     return product
 
 
-@njit(cache=True)
-def _links(chip, layer, reduced, zigzag, s):
-    """Period, elements, bits of every link."""
+@_compiled
+def look_up(chip, layer, o, zigzag, s):
+    """Writes the entries of an operand, whose cuts stand in `s`, into ``s.at_OJ``, and its buffering."""
+    bottom = 0  # loops in which the operand stands still at the array
+    while o != O and bottom < s.cuts_OE[o, 1] and (IRRELEVANT_OF[o, s.loop_T[bottom]] or s.size_T[bottom] == 1):
+        bottom += 1
+    s.at_OJ[o, 0] = entry(chip, layer, o, 0, bottom, zigzag, s)
+    for j in range(1, chip.levels_O[o]):
+        s.at_OJ[o, j] = entry(chip, layer, o, j, s.cuts_OE[o, j], zigzag, s)
+        row = s.entry_XF[s.at_OJ[o, j]]
+        part = row[HELD_BITS] / _top(RELEVANT_OF[o], o, j - 1, s)
+        s.own_OE[o, j - 1] = np.floor(part + _EPS) / chip.bits_V[chip.memory_OE[o, j - 1]]
+        s.single_OJ[o, j] = np.floor(row[PERIOD] / _top(IRRELEVANT_OF[o], o, j - 1, s))
+
+
+@_compiled
+def energy_of(chip, s):
+    """Energy in J of the mapping whose entries stand in `s`."""
+    energy = 0.0
     for o in range(3):
-        bottom = 0
-        while o != O and bottom < s.cuts_OE[o, 1] and (IRRELEVANT_OF[o, s.loop_T[bottom]] or s.size_T[bottom] == 1):
-            bottom += 1
-        s.period_OE[o, 0] = s.product_T[bottom]
-        for j in range(chip.levels_O[o] + 1):
-            cut = s.cuts_OE[o, j]
-            s.link_bits_OE[o, j] = layer.bits_O[o]
+        last = chip.levels_O[o] - 1
+        for e in range(last + 1):
+            v, lower = chip.memory_OE[o, e], s.entry_XF[s.at_OJ[o, e]]
+            words = lower[OUT_WORDS]
+            higher = s.entry_XF[s.at_OJ[o, e + 1]] if e < last else lower
+            more = higher[IN_WORDS] if e < last else 0.0
             if o == O:
-                s.back_E[j] = reduced > cut or s.outside_E[j]
-                if s.back_E[j]:
-                    s.link_bits_OE[o, j] = chip.partial_bits
-            if j:
-                s.period_OE[o, j] = s.product_T[cut]
-                inside = s.inside_TF[cut]
-                s.elements_3OE[2, o, j] = elements(layer, o, inside, s.tile_2OEF[0, o, j - 1], zigzag)
-                s.elements_3OE[0, o, j] = _round(s.elements_3OE[2, o, j])
-                s.elements_3OE[1, o, j] = elements(layer, o, inside, s.tile_2OEF[1, o, j - 1], zigzag)
+                energy += (more + words * lower[BACK]) * chip.read_V[v]
+                energy += (more * higher[BACK] + words) * chip.write_V[v]
+            else:
+                energy += words * chip.read_V[v]
+                energy += more * chip.write_V[v]
+    return energy + s.mac_energy
 
 
-@njit(cache=True)
+@_compiled
 def _windows(chip, s):
-    """Cycles in which a link may be used without stopping the array: all of a period behind a double buffer."""
+    """Windows of the links: all of a period behind a double buffer, else the part in which the tile is not in use."""
     for v in range(chip.n_memories):
         s.occupied_V[v] = 0
     for o in range(3):
-        for e in range(chip.levels_O[o]):
-            s.occupied_V[chip.memory_OE[o, e]] += _occupancy(chip, o, e, s)
+        for e in range(chip.levels_O[o] - 1):
+            s.occupied_V[chip.memory_OE[o, e]] += s.own_OE[o, e]
     for o in (O, W, I):
-        s.window_OE[o, 0] = s.period_OE[o, 0]
-        for e in range(chip.levels_O[o]):
-            v = chip.memory_OE[o, e]
-            own = _occupancy(chip, o, e, s)
-            doubled = s.occupied_V[v] <= 0.5
-            if not doubled and own <= 1 - s.occupied_V[v]:
-                doubled = True
-                s.occupied_V[v] += own
-            still = 1.0 if doubled else _top(IRRELEVANT_OF[o], o, e, s)
-            s.window_OE[o, e + 1] = np.floor(s.period_OE[o, e + 1] / still)
-
-
-@njit(cache=True)
-def _occupancy(chip, o, e, s):
-    """Share of a memory that the part of a tile takes which changes at once."""
-    part = s.elements_3OE[0, o, e + 1] * s.link_bits_OE[o, e + 1] / _top(RELEVANT_OF[o], o, e, s)
-    return np.floor(part + _EPS) / chip.bits_V[chip.memory_OE[o, e]]
-
-
-@njit(cache=True)
-def _words(chip, total, s):
-    """Fills in the accesses, in words of the maximum width; returns their energy in J."""
-    energy = 0.0
-    for o in range(3):
-        levels = chip.levels_O[o]
-        for e in range(levels):
-            v = chip.memory_OE[o, e]
-            lower = _words_of(chip, o, v, e, s.elements_3OE[0, o, e] * s.fan_3OE[0, o, e], total, e, s)
-            higher = 0.0
-            if e + 1 < levels:
-                higher = _words_of(chip, o, v, e + 1, s.elements_3OE[0, o, e + 1], total, e, s)
-            words = s.words_OE4[o, e]
-            if o == O:
-                words[WR_LOW] = lower
-                words[RD_LOW] = lower if s.back_E[e] else 0.0
-                words[RD_HIGH] = higher
-                words[WR_HIGH] = higher if s.back_E[e + 1] else 0.0
-            else:
-                words[RD_LOW], words[WR_HIGH] = lower, higher
-                words[WR_LOW] = words[RD_HIGH] = 0.0
-            energy += (words[RD_HIGH] + words[RD_LOW]) * chip.read_V[v]
-            energy += (words[WR_HIGH] + words[WR_LOW]) * chip.write_V[v]
-    return energy
-
-
-@njit(cache=True)
-def _words_of(chip, o, v, link, elements, total, e, s):
-    pieces = np.ceil(elements * s.link_bits_OE[o, link] / chip.narrow_V[v])
-    periods = total / s.period_OE[o, link]
-    share = chip.narrow_V[v] / chip.wide_V[v]
-    return np.floor(pieces * share * periods * s.units_OE[o, e] + _EPS)
-
-
-@njit(cache=True)
-def _transfers(chip, total, k, s):
-    """Lists what goes over every port, memory by memory; returns how many there are.
-
-    `k`: elements with unrollings as they are (0) or rounded down (1).
-    """
-    n = 0
-    for v in range(chip.n_memories):
-        for o in (I, W, O):
-            e = chip.level_VO[v, o]
-            if e < 0:
-                continue
-            lower = s.elements_3OE[k, o, e] * s.fan_3OE[k, o, e]
-            whole = s.elements_3OE[2, o, e] * s.fan_3OE[2, o, e]
-            if o != O:
-                n = _transfer(chip, v, o, e, RD_LOW, lower, whole, True, total, k, n, s)
-            else:
-                n = _transfer(chip, v, o, e, WR_LOW, lower, whole, True, total, k, n, s)
-                if s.back_E[e]:
-                    n = _transfer(chip, v, o, e, RD_LOW, lower, whole, False, total, k, n, s)
-            if e + 1 < chip.levels_O[o]:
-                higher = s.elements_3OE[k, o, e + 1]
-                whole = s.elements_3OE[2, o, e + 1]
-                if o != O:
-                    n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, whole, True, total, k, n, s)
+        s.window_OJ[o, 0] = s.entry_XF[s.at_OJ[o, 0], PERIOD]
+        for e in range(chip.levels_O[o] - 1):
+            v, window = chip.memory_OE[o, e], s.entry_XF[s.at_OJ[o, e + 1], PERIOD]
+            if s.occupied_V[v] > 0.5:
+                if s.own_OE[o, e] <= 1 - s.occupied_V[v]:
+                    s.occupied_V[v] += s.own_OE[o, e]
                 else:
-                    n = _transfer(chip, v, o, e + 1, RD_HIGH, higher, whole, True, total, k, n, s)
-                    if s.back_E[e + 1]:
-                        n = _transfer(chip, v, o, e + 1, WR_HIGH, higher, whole, False, total, k, n, s)
-    return n
+                    window = s.single_OJ[o, e + 1]
+            s.window_OJ[o, e + 1] = window
 
 
-@njit(cache=True)
-def _transfer(chip, v, o, link, direction, elements, whole, loads, total, k, n, s):
-    """Adds one transfer; `whole`: elements before rounding; `loads`: on the way of data in (W, I) or out (O)."""
-    wide, bits, period = chip.wide_V[v], s.link_bits_OE[o, link], s.period_OE[o, link]
-    row, where = s.transfer_X9[n], s.where_X6[n]
-    row[0] = np.ceil(elements * bits / wide)
-    row[1] = s.window_OE[o, link]
-    row[2] = period
-    row[3] = total / period
-    row[4] = np.floor(elements * bits / period + _EPS)
-    row[5] = np.ceil(s.elements_3OE[k, o, 1] * s.link_bits_OE[o, 1] / wide)
-    row[8] = whole * bits / wide * row[3]
-    reads = direction in (RD_HIGH, RD_LOW)
-    ports = chip.ports_V[v]
-    where[0] = v
-    where[1] = direction if ports == 4 else (0 if reads or ports == 1 else 1)
-    where[2], where[3], where[5] = o, link, loads
-    where[4] = direction in (WR_HIGH, RD_HIGH)  # the inner end of the link is the high side of the inner memory
-    return n + 1
+@_compiled
+def _port(chip, p, s):
+    """(stall, cycles in use) of a port; notes the first and last transfers and what the others ask of it."""
+    late = early = open_ = busy = rate = 0.0
+    n = once = 0
+    always = False
+    for x in range(chip.port_begin_P[p], chip.port_begin_P[p + 1]):
+        o, j, inner = chip.operand_X[x], chip.link_X[x], chip.inner_X[x]
+        row = s.entry_XF[s.at_OJ[o, j]]
+        if chip.comes_back_X[x] and not row[BACK]:
+            continue
+        column = IN_REAL if inner else OUT_REAL
+        real, window, again = row[column], s.window_OJ[o, j], row[PERIODS] - 1
+        stall = (real - window) * again
+        late += max(0.0, stall)
+        early += min(0.0, stall)
+        open_ += window * again
+        busy += row[column + 2]
+        always |= window >= row[PERIOD]
+        n += 1
+        if chip.loads_X[x]:
+            s.ends_OJ2[o, j, inner] = real
+            if again > 0:
+                rate += row[column + 1]
+            else:
+                once += 1
+    s.rate_P[p], s.once_P[p] = rate, once
+    if n > 1 and early + open_ > 0:
+        late += max(0.0, early + open_ - (s.total if always else _covered(chip, p, s)))
+    return late, busy
 
 
-@njit(cache=True)
+@_compiled
 def _uncovered(k, x, s):
     """Cycles of [0, x) outside the windows of the k + 1 shortest periods of the port, listed in `order_X`.
 
-    Windows are the first cycles of their periods, and the periods divide one another; columns 6 and 7 of a transfer
+    Windows are the first cycles of their periods, and the periods divide one another; columns 2 and 3 of what passes
     hold what is free in a whole period and in the window itself.
     """
     free = 0.0
     while k >= 0:
-        row = s.transfer_X9[s.order_X[k]]
-        free += np.floor(x / row[2]) * row[6]
-        x = x % row[2]
-        if x <= row[1]:
+        row = s.passing_X4[s.order_X[k]]
+        free += np.floor(x / row[1]) * row[2]
+        x = x % row[1]
+        if x <= row[0]:
             return free
-        free -= row[7]
+        free -= row[3]
         k -= 1
     return free + x
 
 
-@njit(cache=True)
-def _covered(n, total, s):
-    """Cycles in which at least one of the port's n windows is open."""
+@_compiled
+def _covered(chip, p, s):
+    """Cycles in which at least one of the port's windows is open; none is its whole period."""
+    n = 0
+    for x in range(chip.port_begin_P[p], chip.port_begin_P[p + 1]):
+        o, j = chip.operand_X[x], chip.link_X[x]
+        row = s.entry_XF[s.at_OJ[o, j]]
+        if row[BACK] or not chip.comes_back_X[x]:
+            s.passing_X4[n, 0], s.passing_X4[n, 1] = s.window_OJ[o, j], row[PERIOD]
+            i = n
+            while i and s.passing_X4[s.order_X[i - 1], 1] > row[PERIOD]:  # insertion sort by period
+                s.order_X[i] = s.order_X[i - 1]
+                i -= 1
+            s.order_X[i] = n
+            n += 1
     for i in range(n):
-        if s.transfer_X9[s.order_X[i], 1] >= s.transfer_X9[s.order_X[i], 2]:
-            return total
-    for i in range(1, n):  # insertion sort by period
-        k, j = s.order_X[i], i
-        while j and s.transfer_X9[s.order_X[j - 1], 2] > s.transfer_X9[k, 2]:
-            s.order_X[j] = s.order_X[j - 1]
-            j -= 1
-        s.order_X[j] = k
-    for i in range(n):
-        row = s.transfer_X9[s.order_X[i]]
-        row[7] = _uncovered(i - 1, row[1], s)
-        row[6] = _uncovered(i - 1, row[2], s) - row[7]
-    longest = s.transfer_X9[s.order_X[n - 1]]
-    return (longest[2] - longest[6]) * (total / longest[2])
+        row = s.passing_X4[s.order_X[i]]
+        row[3] = _uncovered(i - 1, row[0], s)
+        row[2] = _uncovered(i - 1, row[1], s) - row[3]
+    longest = s.passing_X4[s.order_X[n - 1]]
+    return (longest[1] - longest[2]) * (s.total / longest[1])
 
 
-@njit(cache=True)
-def _port_stall(n, total, s):
-    """Stall of a port with the n transfers in `order_X`."""
-    late = early = busy = 0.0
-    for i in range(n):
-        row = s.transfer_X9[s.order_X[i]]
-        stall = (row[0] - row[1]) * (row[3] - 1)
-        late += max(0.0, stall)
-        early += min(0.0, stall)
-        busy += row[1] * (row[3] - 1)
-    if n == 1:
-        return late
-    return late + max(0.0, early + busy - _covered(n, total, s))
-
-
-@njit(cache=True)
-def _gather(port, v, n, loading, s):
-    """Lists the transfers of one port in `order_X`; returns how many there are."""
-    m = 0
-    for x in range(n):
-        where = s.where_X6[x]
-        if where[0] == v and where[1] == port and (not loading or where[5]):
-            s.order_X[m] = x
-            m += 1
-    return m
-
-
-@njit(cache=True)
-def _first_and_last(n, wide, cycles, s):
-    """Cycles of the first or last transfer of each of the n loads of one port: what the array's work cannot hide."""
-    rate = 0.0
-    for i in range(n):
-        row = s.transfer_X9[s.order_X[i]]
-        if row[3] > 1:
-            rate += row[4]
-    free = max(0.0, (wide - rate) / wide * cycles)
-    for _ in range(n):  # the largest first, which is then struck off
+@_compiled
+def _hide(chip, p, cycles, s):
+    """Shortens loads that a port does only once by what it has free while the array works: the largest first."""
+    wide = chip.wide_V[chip.port_memory_P[p]]
+    free = max(0.0, (wide - s.rate_P[p]) / wide * cycles)
+    done = 0  # bit set
+    begin = chip.port_begin_P[p]
+    for _ in range(s.once_P[p]):
         best, largest = -1, -1.0
-        for i in range(n):
-            x = s.order_X[i]
-            if x >= 0 and s.transfer_X9[x, 0] > largest:
-                best, largest = i, s.transfer_X9[x, 0]
-        x = s.order_X[best]
-        s.order_X[best] = -1
-        row, where = s.transfer_X9[x], s.where_X6[x]
-        hidden = 0.0
-        if row[3] == 1:
-            hidden = min(max(0.0, row[0] - row[5]), free)
-            free -= hidden
-        s.ends_OE2[where[2], where[3], where[4]] = row[0] - hidden
+        for x in range(begin, chip.port_begin_P[p + 1]):
+            o, j = chip.operand_X[x], chip.link_X[x]
+            row = s.entry_XF[s.at_OJ[o, j]]
+            if chip.loads_X[x] and row[PERIODS] == 1 and not (done >> (x - begin)) & 1:
+                real = row[IN_REAL if chip.inner_X[x] else OUT_REAL]
+                if real > largest:
+                    best, largest = x, real
+        done |= 1 << (best - begin)
+        o = chip.operand_X[best]
+        least = np.ceil(s.entry_XF[s.at_OJ[o, 1], MOVED_BITS] / wide)  # the innermost tile has to be there
+        hidden = min(max(0.0, largest - least), free)
+        free -= hidden
+        s.ends_OJ2[o, chip.link_X[best], chip.inner_X[best]] = largest - hidden
 
 
-@njit(cache=True)
-def evaluate(chip, layer, n_loops, skew, zigzag, s):
-    """Costs one mapping, whose spread, sweep and cuts stand in `s`, into ``s.result`` and ``s.words_OE4``.
+@_compiled
+def weigh(chip, skew, energy, zigzag, s):
+    """Costs the mapping whose entries stand in `s` and whose energy is known, into ``s.result``.
 
     `zigzag`: that tool's conventions (see ``models/loopnest.py``).
     """
-    total = s.product_T[n_loops]
-    _links(chip, layer, reduction_end(n_loops, s), zigzag, s)
     _windows(chip, s)
-    energy = _words(chip, total, s)
-    n = _transfers(chip, total, 1 if zigzag else 0, s)
     stall, worst, busiest, most = 0.0, -1, -1, 0.0
-    for v in range(chip.n_memories):
-        for port in range(chip.ports_V[v]):
-            m = _gather(port, v, n, False, s)
-            if m:
-                late = _port_stall(m, total, s)
-                if late > stall:
-                    stall, worst = late, v
-                busy = 0.0
-                for i in range(m):
-                    busy += s.transfer_X9[s.order_X[i], 8]
-                if busy > most:
-                    most, busiest = busy, v
-    for v in range(chip.n_memories):
-        for port in range(chip.ports_V[v]):
-            m = _gather(port, v, n, True, s)
-            _first_and_last(m, chip.wide_V[v], total + stall, s)
-    in_out = np.zeros(3)
-    for o in range(3):
-        for j in range(1, chip.levels_O[o]):
-            in_out[o] += max(s.ends_OE2[o, j, 0], s.ends_OE2[o, j, 1])
-    macs = 1.0
-    for f in range(8):
-        macs *= layer.dims_F[f]
-    width = layer.bits_O[W] * layer.bits_O[I] / chip.multiplier_bits**2
-    mac_energy = macs * layer.active * (chip.multiply_j * width + chip.add_j)
+    for p in range(chip.n_ports):
+        late, busy = _port(chip, p, s)
+        if late > stall:
+            stall, worst = late, chip.port_memory_P[p]
+        if busy > most:
+            most, busiest = busy, chip.port_memory_P[p]
+    for p in range(chip.n_ports):
+        if s.once_P[p]:
+            _hide(chip, p, s.total + stall, s)
     result = s.result
-    result[TOTAL], result[STALL], result[WORST] = total, stall, worst
-    result[ONLOAD], result[OFFLOAD] = max(in_out[W], in_out[I]), in_out[O]
+    result[ONLOAD] = max(_first_and_last(chip, W, s), _first_and_last(chip, I, s))
+    result[OFFLOAD] = _first_and_last(chip, O, s)
+    result[TOTAL], result[STALL], result[WORST] = s.total, stall, worst
     result[DRAIN] = skew if chip.systolic else 0
-    cycles = total + stall + result[ONLOAD] + result[OFFLOAD]
+    cycles = s.total + stall + result[ONLOAD] + result[OFFLOAD]
     if not zigzag and most > cycles:
         result[ONLOAD] += most - cycles
         result[WORST] = busiest
-    result[ENERGY], result[MAC_ENERGY] = energy + mac_energy, mac_energy
+    result[ENERGY], result[MAC_ENERGY] = energy, s.mac_energy
 
 
-@njit(cache=True, nogil=True)
+@_compiled
+def least_wait(chip, o, s):
+    """A lower bound of the first or last transfers of the operand whose entries stand in ``s.at_OJ``."""
+    first, cycles = s.entry_XF[s.at_OJ[o, 1], MOVED_BITS], 0.0
+    for j in range(1, chip.levels_O[o]):
+        row = s.entry_XF[s.at_OJ[o, j]]
+        outer, inner = row[OUT_REAL], row[IN_REAL]
+        if row[PERIODS] == 1:  # may hide behind the work, but for the innermost tile
+            outer = min(outer, np.ceil(first / chip.wide_V[chip.memory_OE[o, j]]))
+            inner = min(inner, np.ceil(first / chip.wide_V[chip.memory_OE[o, j - 1]]))
+        cycles += max(outer, inner)
+    return cycles
+
+
+@_compiled
+def off_chip_busy(chip, o, s):
+    """Cycles for which the operand uses the off-chip port at least, if that has but one."""
+    row = s.entry_XF[s.at_OJ[o, chip.levels_O[o] - 1]]
+    return row[OUT_BUSY] * (1 + row[BACK])
+
+
+@_compiled
+def bound(chip, skew, wait_w, wait_i, wait_o, busy, zigzag, s):
+    """A lower bound of the latency, in whole cycles; `busy` of all operands. No stall, and no port overbooked."""
+    cycles = s.total + max(wait_w, wait_i) + wait_o
+    if not zigzag and chip.ports_V[chip.n_memories - 1] == 1:
+        cycles = max(cycles, busy)
+    return np.rint((cycles + (skew if chip.systolic else 0)) * (1 - 1e-12) - 1e-9)
+
+
+@_compiled
+def _first_and_last(chip, o, s):
+    cycles = 0.0
+    for j in range(1, chip.levels_O[o]):
+        cycles += max(s.ends_OJ2[o, j, 0], s.ends_OJ2[o, j, 1])
+    return cycles
+
+
+@_compiled
+def _write_words(chip, words_OE4, s):
+    """Accesses by operand, level and direction."""
+    for o in range(3):
+        for e in range(chip.levels_O[o]):
+            words, lower = words_OE4[o, e], s.entry_XF[s.at_OJ[o, e]]
+            words[WR_LOW if o == O else RD_LOW] = lower[OUT_WORDS]
+            if o == O and lower[BACK]:
+                words[RD_LOW] = lower[OUT_WORDS]
+            if e + 1 < chip.levels_O[o]:
+                higher = s.entry_XF[s.at_OJ[o, e + 1]]
+                words[RD_HIGH if o == O else WR_HIGH] = higher[IN_WORDS]
+                if o == O and higher[BACK]:
+                    words[WR_HIGH] = higher[IN_WORDS]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def evaluate_batch(
     chips_A,
     layers_L,
@@ -549,13 +651,12 @@ def evaluate_batch(
         for t in range(n_loops):
             s.loop_T[t], s.size_T[t] = loops_MT[m, t], sizes_MT[m, t]
         sweep(n_loops, s)
+        number_places(n_loops, s)
         for o in range(3):
             for e in range(MAX_LEVELS + 1):
                 s.cuts_OE[o, e] = cuts_MOE[m, o, e]
-        evaluate(chip, layer, n_loops, skew, zigzag, s)
+            look_up(chip, layer, o, zigzag, s)
+        weigh(chip, skew, energy_of(chip, s), zigzag, s)
         for r in range(N_RESULTS):
             results_MR[m, r] = s.result[r]
-        for o in range(3):
-            for e in range(chip.levels_O[o]):
-                for direction in range(4):
-                    words_MOE4[m, o, e, direction] = s.words_OE4[o, e, direction]
+        _write_words(chip, words_MOE4[m], s)
