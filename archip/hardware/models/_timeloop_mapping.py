@@ -49,7 +49,7 @@ def read_mapping(
     loops_MLF = np.zeros((len(mappings), n_loops_M.max(initial=1), 4), np.int64)
     loops_MLF[:, :, 1] = 1
     for m, loops in enumerate(mappings):
-        loops_MLF[m, : len(loops)] = loops
+        loops_MLF[m, : len(loops)] = np.reshape(loops, (-1, 4))
     _check_sizes(loops_MLF, table)
     loops_MLF[:, :, 2] = loops_MLF[:, :, 2] > 0
     return loops_MLF, n_loops_M
