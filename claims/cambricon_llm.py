@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from archip.hardware.models._llm import LLAMA2_70B
+from archip.hardware.language_model import LLAMA2_70B
 from archip.hardware.models.cambricon_llm import CambriconLlm
 from claims._claim import Observed
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from archip.hardware.models._llm import LLAMA2_7B, LLAMA2_70B
+from archip.hardware.language_model import LLAMA2_7B, LLAMA2_70B
 from archip.hardware.models.genz import Genz
 from claims._claim import Observed
 

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
+from archip.hardware.language_model import LanguageModel, Work
 from archip.hardware.models._light import Count, Floats, Positive, Share, Table
-from archip.hardware.models._llm import LanguageModel, Work
 
 __all__ = ["Genz"]
 

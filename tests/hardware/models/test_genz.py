@@ -7,7 +7,7 @@ import pytest
 
 from archip.core import registry
 from archip.core.errors import UserError
-from archip.hardware.models._llm import LLAMA2_7B, LLAMA2_70B, LanguageModel
+from archip.hardware.language_model import LLAMA2_7B, LLAMA2_70B, LanguageModel
 from archip.hardware.models.genz import Genz
 
 TINY = LanguageModel(n_layers=2, hidden=8, n_heads=4, n_kv_heads=2, ffn=16, vocabulary=10)
