@@ -52,6 +52,14 @@ class GraphModule(nn.Module):
         outputs = tuple(values[i] for i in self._outputs)
         return outputs if len(outputs) != 1 else outputs[0]
 
+    def values(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """The value of every input and node of the graph, by name, in order."""
+        values = {i.name: x for i, x in zip(self.graph.inputs, inputs, strict=True)}
+        for node, (step, _, _) in zip(self.graph.nodes, self._steps, strict=True):
+            compute = self._modules[step] if isinstance(step, str) else step
+            values[node.name] = compute(*[values[name] for name in node.inputs])  # pyright: ignore[reportOptionalCall]
+        return values
+
 
 def build_module(graph: Graph, seed: int = 0) -> GraphModule:
     """The torch module of `graph` with fresh weights, in training mode.

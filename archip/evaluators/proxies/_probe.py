@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from archip.ir.graph import Graph
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Probe", "Proxy"]
+__all__ = ["Probe", "Proxy", "layer_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,18 @@ class Probe:
 
         return build_module(self.graph, self.seed)
 
+    @cached_property
+    def gradients(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """(weight, gradient of the loss) of every convolution and linear layer, from one pass over the batch."""
+        import torch
+
+        module = self.module()
+        x, y = self.tensors()
+        weights = layer_weights(module)
+        found = torch.autograd.grad(self.loss(module(x), y), weights, allow_unused=True)
+        pairs = zip(weights, found, strict=True)  # layers that nobody reads have no gradient
+        return [(w.detach(), torch.zeros_like(w) if g is None else g) for w, g in pairs]
+
     def tensors(self, n: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The first `n` samples as torch tensors."""
         import torch
@@ -51,6 +64,11 @@ class Probe:
         if self.task == "classification":
             return F.cross_entropy(outputs, y.long())
         return F.binary_cross_entropy_with_logits(outputs[:, 0], y.float())
+
+
+def layer_weights(module: Any) -> list[torch.Tensor]:
+    """The weights of convolutions and linear layers, in order; neither biases nor norms."""
+    return [p for name, p in module.named_parameters() if name.endswith("weight") and p.ndim > 1]
 
 
 class Proxy(Protocol):
