@@ -1,4 +1,4 @@
-"""Compiled loops of the chip search: dominance of cores, the survey of all chips, one chip at a limit, one chip's steps.
+"""Compiled loops of the chip search: dominance of cores, survey of all chips, best of some chips, steps of a chip.
 
 Legend: D core designs, L layers, K cores of a chip, C chains, N chips, R resources, S steps of a staircase. Energies
 are whole numbers in floats (exact below 2^53), so half a unit of slack makes every comparison with a float bound safe.
@@ -9,20 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from archip.hardware.schedule._label_dp import NEVER, energy_bound, new_pool, solve, solve_all, time_bound
-from archip.hardware.schedule._many_dp import solve_many
+from archip.hardware.schedule._exact import PRUNED, SLACK, UNSOLVED, cheapest, fastest
+from archip.hardware.schedule._label_dp import NEVER, energy_bound, new_pool, solve_all, time_bound
 
-__all__ = ["COUNTS", "best_of", "cheapest", "fastest", "survey", "undominated", "walk"]
+__all__ = ["COUNTS", "best_of", "insert_step", "step_at", "survey", "undominated", "walk"]
 
-SLACK = 0.5
-BEAM = 96
-MOST_LABELS = 1 << 21
 GROUP = 0.02  # of the energy: steps are taken in groups where the room below them is less
 WIDER = 2.0  # how much more room the other boxes of a group may have than the first
 # What `survey` counts, then what the searches count.
 COUNTS = ("within_totals", "area", "chain", "load", "energy")
 LAGRANGE, SOLVED, OPEN = 0, 1, 2
-_PRUNED, _FOUND, _NONE, _UNSOLVED = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
@@ -167,94 +163,6 @@ def _of_chip(cycles_DL, energy_DL, chip):
 
 
 @njit(cache=True, nogil=True)
-def _schedule(cycles_KL, energy_KL, first_C, limit, budget, for_time, beam, energy_m, time_m, core_L, start_L):
-    """`solve` or `solve_many`, with as much room as they need up to MOST_LABELS."""
-    if len(cycles_KL) == 2 and len(first_C) <= 3:
-        room = 1 << 14
-        while True:
-            status, span, energy, exact = solve(
-                cycles_KL, energy_KL, first_C[1], limit, budget, for_time, beam, energy_m, time_m, new_pool(room),
-                core_L, start_L
-            )  # fmt: skip
-            if status >= 0 or room >= MOST_LABELS:
-                return status, span, energy, exact
-            room *= 8
-    return solve_many(
-        cycles_KL, energy_KL, first_C, limit, budget, for_time, beam, energy_m, time_m, MOST_LABELS, core_L, start_L
-    )
-
-
-@njit(cache=True, nogil=True)
-def cheapest(cycles_KL, energy_KL, first_C, limit, budget, energy_m, time_m, core_L, start_L):
-    """Least energy within `limit` and `budget`, of equal ones the shortest: (what, cycles, energy, lower bound).
-
-    `what` is _PRUNED by the relaxation, _FOUND, _NONE, or _UNSOLVED for want of room; then the result is the best
-    found, or inf. The multipliers are where the bound begins and the best when it ends.
-    """
-    if len(cycles_KL) == 1:
-        energy, span = energy_KL.sum(), cycles_KL.sum()
-        if span > limit or energy > budget + SLACK:
-            return _PRUNED, 0, np.inf, np.inf
-        core_L[:] = 0
-        start_L[:] = np.cumsum(cycles_KL[0]) - cycles_KL[0]
-        return _FOUND, span, energy, energy
-    bound = energy_bound(cycles_KL, energy_KL, first_C, limit, budget + SLACK, energy_m)
-    if bound > budget + SLACK:
-        return _PRUNED, 0, np.inf, bound
-    status, span, energy, exact = _schedule(
-        cycles_KL, energy_KL, first_C, limit, budget + SLACK, False, BEAM, energy_m, time_m, core_L, start_L
-    )
-    if status >= 0 and exact:
-        return (_FOUND, span, energy, energy) if status == 1 else (_NONE, 0, np.inf, np.inf)
-    if status == 1:
-        budget = energy
-        bound = max(bound, energy_bound(cycles_KL, energy_KL, first_C, limit, budget + SLACK, energy_m))
-    found, found_span, found_energy = status == 1, span, energy
-    core_again_L, start_again_L = core_L.copy(), start_L.copy()
-    status, span, energy, _ = _schedule(
-        cycles_KL, energy_KL, first_C, limit, budget + SLACK, False, 0, energy_m, time_m, core_again_L, start_again_L
-    )
-    if status == 1:
-        core_L[:], start_L[:] = core_again_L, start_again_L
-        return _FOUND, span, energy, energy
-    if status == 0:
-        return _NONE, 0, np.inf, np.inf
-    return _UNSOLVED, found_span if found else 0, found_energy if found else np.inf, bound
-
-
-@njit(cache=True, nogil=True)
-def fastest(cycles_KL, energy_KL, first_C, limit, budget, energy_m, time_m, core_L, start_L):
-    """The shortest schedule within `limit` and `budget`: (what, cycles, energy, lower bound on the cycles)."""
-    if len(cycles_KL) == 1:
-        return cheapest(cycles_KL, energy_KL, first_C, limit, budget, energy_m, time_m, core_L, start_L)
-    bound = time_bound(cycles_KL, first_C, limit + SLACK, time_m)
-    if bound > limit + SLACK:
-        return _PRUNED, 0, np.inf, bound
-    if energy_bound(cycles_KL, energy_KL, first_C, limit, budget + SLACK, energy_m) > budget + SLACK:
-        return _PRUNED, 0, np.inf, float(limit + 1)
-    found = False
-    while True:  # a beam finds shorter and shorter ones, until it finds none or left nothing out
-        status, span, energy, exact = _schedule(
-            cycles_KL, energy_KL, first_C, limit, budget + SLACK, True, BEAM, energy_m, time_m, core_L, start_L
-        )
-        if status != 1:
-            break
-        found, limit, found_span, found_energy = True, span - 1, span, energy
-        if exact or span <= bound:
-            return _FOUND, span, energy, float(span)
-    if status == 0 and exact:
-        return (_FOUND, found_span, found_energy, float(found_span)) if found else (_NONE, 0, np.inf, np.inf)
-    status, span, energy, _ = _schedule(
-        cycles_KL, energy_KL, first_C, limit, budget + SLACK, True, 0, energy_m, time_m, core_L, start_L
-    )
-    if status == 1:
-        return _FOUND, span, energy, float(span)
-    if status == 0:
-        return (_FOUND, found_span, found_energy, float(found_span)) if found else (_NONE, 0, np.inf, np.inf)
-    return _UNSOLVED, found_span if found else 0, found_energy if found else np.inf, bound
-
-
-@njit(cache=True, nogil=True)
 def best_of(
     begin,
     end,
@@ -311,13 +219,13 @@ def best_of(
                 cycles_KL, energy_KL, first_C, within, most, energy_m, time_m, trial_L, begin_L
             )
         elif len(cycles_KL) > 1 and time_bound(cycles_KL, first_C, within + SLACK, time_m) > within + SLACK:
-            what, span, energy, low = _PRUNED, 0, np.inf, np.inf
+            what, span, energy, low = PRUNED, 0, np.inf, np.inf
         else:
             what, span, energy, low = cheapest(
                 cycles_KL, energy_KL, first_C, within, most, energy_m, time_m, trial_L, begin_L
             )
-        counts[LAGRANGE if what == _PRUNED else OPEN if what == _UNSOLVED else SOLVED] += 1
-        if what == _UNSOLVED:
+        counts[LAGRANGE if what == PRUNED else OPEN if what == UNSOLVED else SOLVED] += 1
+        if what == UNSOLVED:
             counts[3] = min(counts[3], int(np.ceil(low - SLACK)))
         if energy < np.inf:
             found = (span, int(energy), area)
@@ -474,11 +382,11 @@ def _walk_one(
             cycles_KL, energy_KL, first_C, limit, most, energy_m, time_m, core_L, start_L
         )
         line_at, line = limit, -np.inf
-        if what == _PRUNED and len(cycles_KL) > 1:
+        if what == PRUNED and len(cycles_KL) > 1:
             line = low
-        elif what != _PRUNED:
+        elif what != PRUNED:
             n_solved += 1
-            kind = OPEN if what == _UNSOLVED or kind == OPEN else SOLVED
+            kind = OPEN if what == UNSOLVED or kind == OPEN else SOLVED
         if energy < np.inf:
             n_steps = insert_step(stair_S2, n_steps, span, int(energy))
             points[n_points, 0], points[n_points, 1], points[n_points, 2] = n, span, int(energy)
@@ -560,3 +468,42 @@ def _walk_group(
             core_PL[n_found] = core_PL[place]
             n_found += 1
     return left <= shortest, n_found, left - 1
+
+
+@njit(cache=True, nogil=True)
+def merge(stair_S2, n_steps, points):
+    """Put the points (chip, cycles, energy) that no step meets or beats into a staircase; returns its length."""
+    for place in range(len(points)):
+        span, energy = points[place, 1], points[place, 2]
+        step = step_at(stair_S2, n_steps, span)
+        if step < 0 or stair_S2[step, 1] > energy:
+            n_steps = insert_step(stair_S2, n_steps, span, energy)
+    return n_steps
+
+
+@njit(cache=True, nogil=True)
+def lasting(points_N3):
+    """Which of the (area, cycles, energy), sorted in this order, no earlier one meets or beats."""
+    stair_S2 = np.empty((len(points_N3) + 1, 2), np.int64)
+    stays = np.zeros(len(points_N3), np.bool_)
+    n_steps = 0
+    for n in range(len(points_N3)):
+        _, span, energy = points_N3[n]
+        step = step_at(stair_S2, n_steps, span)
+        if step < 0 or stair_S2[step, 1] > energy:
+            stays[n] = True
+            n_steps = insert_step(stair_S2, n_steps, span, energy)
+    return stays
+
+
+@njit(cache=True, nogil=True)
+def widest_gap(stair_S2, n_steps, bounds_N3):
+    """The least share q such that each chip's bounds are met, within 1 + q in cycles and in energy, by some step."""
+    widest = 0.0
+    for n in range(len(bounds_N3)):
+        _, span, energy = bounds_N3[n]
+        nearest = np.inf
+        for step in range(n_steps):
+            nearest = min(nearest, max(stair_S2[step, 0] / max(span, 1), stair_S2[step, 1] / max(energy, 1)) - 1)
+        widest = max(widest, nearest)
+    return widest

@@ -7,7 +7,8 @@ The layers of a network form a chain in topological order, as in NASAIC; branche
 Under `loopnest`, operators without MACs run on the core of the layer before them and are part of its row. `maestro`
 does not know them: they are left out. Its L1 and L2 are as large as the neediest layer of all networks requires, so
 that a core's area does not depend on the schedule.
-Source: Kwon et al. 2019, arXiv:1805.02566 (energy 18.61 L2 + 1.68 L1 + 1 MAC; area); Yang et al. 2020, arXiv:2002.04116.
+Source: Kwon et al. 2019, arXiv:1805.02566 (energy 18.61 L2 + 1.68 L1 + 1 MAC; area); chains and cores as in Yang et
+al. 2020, arXiv:2002.04116.
 
 Legend: D core designs, L layers, R resources (PEs, bandwidth), C chains.
 """
@@ -15,7 +16,7 @@ Legend: D core designs, L layers, R resources (PEs, bandwidth), C chains.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path

@@ -1,0 +1,193 @@
+"""The best chip within limits: least energy, latency or area, with its certificate.
+
+Chips are taken in the order of their bound on what is minimised, until no later one can be better; a relaxation
+excludes most, the others are scheduled exactly. Of equal chips the one with least energy, then cycles, then area wins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from archip.hardware.chip._kernels import best_of
+from archip.hardware.chip.bounds import ChipLimits, Survivors, surveyed
+from archip.hardware.chip.certificate import Certificate
+from archip.hardware.chip.dominance import undominated_cores
+from archip.hardware.chip.space import n_chips
+from archip.hardware.chip.table import CostTable
+
+__all__ = ["Best", "Metric", "Point", "best_chip"]
+
+Metric = Literal["latency", "energy", "area"]
+_CHUNK = 32  # chips between two looks at the clock
+
+
+class Point(NamedTuple):
+    """A chip with a schedule: energy in units of the table, area in um^2.
+
+    Attributes:
+        designs: rows of the table, one for each core.
+        core_L: the core of each layer. start_L: its first cycle; None in a front, which has too many.
+    """
+
+    cycles: int
+    energy: int
+    area: int
+    designs: tuple[int, ...]
+    core_L: np.ndarray
+    start_L: np.ndarray | None = None
+
+
+class Best(NamedTuple):
+    """The best chip, None where none is feasible (or found), with its certificate; `table` has its designs."""
+
+    point: Point | None
+    certificate: Certificate
+    table: CostTable
+
+
+class _Search(NamedTuple):
+    """State of a search through chips."""
+
+    table: CostTable
+    chips: Survivors
+    limits: ChipLimits
+    best: np.ndarray  # [cycles, energy, area, chip]
+    core_L: np.ndarray
+    start_L: np.ndarray
+    counts: np.ndarray  # [relaxation, solved, open, least bound of the open ones]
+
+    @classmethod
+    def of(cls, table: CostTable, chips: Survivors, limits: ChipLimits) -> _Search:
+        n_layers = len(table.layers)
+        counts = np.array([0, 0, 0, np.iinfo(np.int64).max])
+        best = np.array([0, 0, 0, -1], np.int64)
+        return cls(table, chips, limits, best, np.zeros(n_layers, np.int64), np.zeros(n_layers, np.int64), counts)
+
+    def advance(self, begin: int, end: int, order: np.ndarray, for_time: bool) -> int:
+        table, limits = self.table, self.limits
+        return best_of(
+            begin,
+            end,
+            order,
+            self.chips.chips_NK,
+            self.chips.bounds_N3,
+            table.cycles_DL,
+            table.prices_DL,
+            table.first_C,
+            limits.cycles,
+            float(limits.energy),
+            for_time,
+            self.best,
+            self.core_L,
+            self.start_L,
+            self.counts,
+        )
+
+    @property
+    def point(self) -> Point | None:
+        cycles, energy, area, n = self.best.tolist()
+        if n < 0:
+            return None
+        designs = tuple(core for core in self.chips.chips_NK[n].tolist() if core >= 0)
+        return Point(cycles, energy, area, designs, self.core_L, self.start_L)
+
+
+def best_chip(
+    table: CostTable, limits: ChipLimits, minimise: Metric = "energy", time_limit_s: float = np.inf
+) -> Best:
+    """The chip of least energy, latency or area within the limits."""
+    deadline = time.monotonic() + time_limit_s
+    cores = undominated_cores(table)
+    chips = surveyed(cores, limits, deadline)
+    search = _Search.of(cores, chips, limits)
+    run = {"energy": _by_energy, "latency": _by_time, "area": _by_area}[minimise]
+    n_seen = run(search, deadline)
+    certificate = _certificate(table, search, minimise, n_seen)
+    point = search.point
+    if point is not None and certificate.gap == 0 and minimise != "energy":
+        fixed = {"latency": {"cycles": point.cycles}, "area": {"area": point.area}}[minimise]
+        polish = limits._replace(**fixed)
+        again = _Search.of(cores, surveyed(cores, polish), polish)
+        _by_energy(again, np.inf)
+        point, cores = again.point, again.table
+    return Best(point, certificate, cores)
+
+
+def _by_energy(search: _Search, deadline: float) -> int:
+    """Chips in the order of their bound on energy; returns how many were looked at."""
+    area_N, cycles_N, energy_N = search.chips.bounds_N3.T
+    return _in_order(search, np.lexsort((area_N, cycles_N, energy_N)), False, deadline)
+
+
+def _by_time(search: _Search, deadline: float) -> int:
+    """Chips in the order of their bound on cycles; returns how many were looked at."""
+    area_N, cycles_N, energy_N = search.chips.bounds_N3.T
+    return _in_order(search, np.lexsort((area_N, energy_N, cycles_N)), True, deadline)
+
+
+def _in_order(search: _Search, order: np.ndarray, for_time: bool, deadline: float) -> int:
+    place = 0
+    while place < len(order) and time.monotonic() <= deadline:
+        place = search.advance(place, min(place + _CHUNK, len(order)), order, for_time)
+    return place
+
+
+def _by_area(search: _Search, deadline: float) -> int:
+    """Chips from the smallest on, until one is feasible; those of its area are looked at, too."""
+    order = np.arange(len(search.chips.bounds_N3))
+    for begin, end in _groups(search.chips.bounds_N3[:, 0]):
+        if search.best[3] >= 0:
+            return len(order)
+        if time.monotonic() > deadline:
+            return begin
+        place = begin
+        while place < end:
+            place = search.advance(place, end, order, False)
+    return len(order)
+
+
+def _groups(area_N: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(begin, end) of the chips of equal area."""
+    cuts = [0, *(np.flatnonzero(np.diff(area_N)) + 1).tolist(), len(area_N)]
+    return zip(cuts[:-1], cuts[1:], strict=True) if len(area_N) else iter(())
+
+
+def _certificate(table: CostTable, search: _Search, minimise: Metric, n_seen: int) -> Certificate:
+    """Counts of all chips. Those that need not be looked at, as no later one can be better, count for their bound."""
+    chips, (relaxed, solved, n_open, open_bound) = search.chips, search.counts.tolist()
+    enumerated = n_chips(table.use_DR, table.totals_R, table.min_cores, table.cores)
+    n = len(chips.bounds_N3)
+    n_left = n - n_seen
+    reached = chips.counts["within_totals"] if chips.least is None else enumerated
+    pruned = {
+        "dominance": enumerated - reached,
+        **{name: chips.counts[name] for name in ("area", "chain", "load", "energy")},
+        "relaxation": relaxed,
+    }
+    n_skipped = n - n_left - relaxed - solved - n_open
+    pruned[{"energy": "energy", "latency": "load", "area": "area"}[minimise]] += n_skipped
+    n_open = enumerated - sum(pruned.values()) - solved
+    gap = _gap(search, minimise, n_seen, open_bound)
+    return Certificate(enumerated, pruned, solved, n_open, gap)
+
+
+def _gap(search: _Search, minimise: Metric, n_seen: int, open_bound: int) -> float | None:
+    """0 where nothing was left; otherwise from the least bound of what was left."""
+    column = {"area": 0, "latency": 1, "energy": 2}[minimise]
+    values = search.chips.bounds_N3[:, column]
+    left = [open_bound] if search.counts[2] else []
+    if n_seen < len(values):
+        rest = np.sort(values)[n_seen:] if minimise != "area" else values[n_seen:]
+        left.append(int(rest[0]))
+    if search.chips.least is not None:
+        left.append(0 if minimise == "area" else search.chips.least[column - 1])
+    if not left:
+        return 0.0
+    if search.best[3] < 0:
+        return None
+    value = int(search.best[{"latency": 0, "energy": 1, "area": 2}[minimise]])
+    return max(0.0, value / min(left) - 1) if min(left) > 0 else None
