@@ -72,6 +72,8 @@ def _closing(console: Console, result: Result) -> None:
         _task_table(console, summary["tasks"])
         if summary["chip"]:
             _chip_table(console, summary["chip"])
+        if summary["device"]:
+            _device_table(console, summary["device"])
         for name, files in summary["artifacts"].items():
             shown = files if isinstance(files, str) else ", ".join(files.values())
             console.print(f"  {name}: {shown}", highlight=False)
@@ -119,6 +121,14 @@ def _chip_table(console: Console, chip: dict[str, Any]) -> None:
         bandwidth = format_quantity(core["bandwidth_bytes_per_s"], "bandwidth")
         table.add_row(str(i), core["dataflow"], str(core["pes"]), bandwidth, format_quantity(core["area_mm2"], "area"))
     console.print(table, "")
+
+
+def _device_table(console: Console, device: dict[str, Any]) -> None:
+    table = Table(device["about"]["device"], "predicted", "measured", box=None, pad_edge=False)
+    for row in device["rows"]:
+        table.add_row(row["metric"], row["predicted_text"], row["measured_text"])
+    console.print(table)
+    console.print(device["note"] + "\n", highlight=False)
 
 
 def _nothing_feasible(console: Console, summary: dict[str, Any]) -> None:

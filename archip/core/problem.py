@@ -24,16 +24,29 @@ from archip.core.record import METRICS, metric
 from archip.core.units import parse_quantity
 from archip.core.yaml_file import read_yaml
 
-__all__ = ["Budget", "Finish", "Plug", "Problem", "TaskSpec", "json_schema"]
+__all__ = ["Budget", "Finish", "Plug", "Problem", "TaskSpec", "json_schema", "target_plug"]
 
 # The names that limits and objectives go by, and the metric each of them means for a unit of each dimension.
+# Those of params and macs are known without a target.
 _COSTS = {
     "latency": {"cycles": "latency_cycles", "time": "latency_s"},
     "energy": {"energy": "energy_j"},
     "area": {"area": "area_mm2"},
+    "flash": {"size": "flash_bytes"},
+    "sram": {"size": "sram_bytes"},
+    "memory": {"size": "memory_bytes"},
     "params": {"share": "params"},
     "macs": {"share": "macs"},
 }
+_ALWAYS = frozenset({"params", "macs"})
+_CHIP = frozenset({"latency_s", "latency_cycles", "energy_j", "area_mm2"})
+_TARGETS = {
+    "chip": "chip: {cores: …}",
+    "accelerator": "accelerator: eyeriss_like",
+    "device": "device: this",
+    "mcu": "mcu: {flash: 1 MiB, sram: 256 KiB}",
+}
+_NOT_AS_DEVICE = ("accelerator", "mcu")  # targets of their own name
 
 
 class _Strict(BaseModel):
@@ -99,7 +112,7 @@ class _File(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
     tasks: dict[str, TaskSpec] = Field(min_length=1)
     target: dict[str, Any] | None = Field(
-        None, description="{chip: {...}}: the chip to be designed; none: networks only"
+        None, description="chip (to be designed), accelerator, device or mcu; none: networks only"
     )
     limits: dict[str, Any] = Field(default_factory=dict, description="metric: bound with unit, e.g. latency: 5 ms")
     objectives: list[str] | None = Field(None, description="metrics to optimise, the most important first")
@@ -165,21 +178,22 @@ class Problem:
         if not isinstance(value, Mapping):
             raise UserError("a problem is a mapping of keys", right="archip init writes an example")
         file = _validated(value)
-        target = _target(file.target)
+        target, knows, bounds = _target(file.target)
         tasks = {name: _task(name, spec, len(file.tasks)) for name, spec in file.tasks.items()}
-        limits = tuple(_limit(k, v, tasks, target is not None) for k, v in file.limits.items())
+        named = _bounded(file.limits, bounds)
+        limits = tuple(_limit(k, v, tasks, target, knows) for k, v in named.items())
         return cls(
             name=file.name,
             tasks=tasks,
             target=target,
-            goals=Goals(_objectives(file.objectives, limits, target is not None), limits),
+            goals=Goals(_objectives(file.objectives, limits, target, knows), limits),
             strategy=_resolved("strategies", file.strategy, "strategy"),
             evaluator=_resolved("evaluators", file.evaluator, "evaluator"),
             budget=file.budget,
             finish=file.finish,
             baselines=tuple(_resolved("strategies", b, "baselines") for b in file.baselines),
             seed=file.seed,
-            limits={k: str(v) for k, v in file.limits.items()},
+            limits={k: str(v) for k, v in named.items()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -255,23 +269,73 @@ def _task(name: str, spec: TaskSpec, n_tasks: int) -> TaskSpec:
     return TaskSpec(data=data, net=net, metric=default, weight=spec.weight or 1.0 / n_tasks)
 
 
-def _target(value: dict[str, Any] | None) -> Plug | None:
+def target_plug(target: Plug) -> tuple[str, Plug]:
+    """(kind, method with its options) that a target stands for.
+
+    Raises:
+        UserError: a device that cannot be a target.
+    """
+    if target.name != "device":
+        return ("spaces" if target.name == "chip" else "hardware/devices"), target
+    device = Plug.of(target.options)
+    if device.name in _NOT_AS_DEVICE:
+        raise UserError(f"{device.name!r} is a target of its own", "target.device", f"target: {{{device.name}: …}}")
+    return "hardware/devices", device
+
+
+def _target(value: dict[str, Any] | None) -> tuple[Plug | None, frozenset[str], Mapping[str, str]]:
+    """The target with all options, the metrics that it tells, and the limits that it sets itself."""
     if value is None:
-        return None
-    if list(value) != ["chip"]:
+        return None, frozenset(), {}
+    if len(value) != 1 or next(iter(value)) not in _TARGETS:
         given = ", ".join(map(str, value))
-        raise UserError(f"target {given!r} is not known", "target", "chip: {cores: …}, or no target at all")
-    return _resolved("spaces", Plug("chip", value["chip"] or {}), "target")
+        raise UserError(f"target {given!r} is not known", "target", " | ".join(_TARGETS.values()) + " | no target")
+    ((name, options),) = value.items()
+    kind, plug = target_plug(Plug(name, _target_options(name, options)))
+    method = _resolved(kind, plug, "target")
+    made = registry.create(kind, method.name, method.options)
+    target = Plug("device", {method.name: dict(method.options)}) if name == "device" else method
+    return target, getattr(made, "metrics", _CHIP), getattr(made, "bounds", {})
 
 
-def _limit(key: str, value: Any, tasks: Mapping[str, TaskSpec], has_target: bool) -> Limit:
+def _target_options(name: str, value: Any) -> dict[str, Any]:
+    """The options of a target, from the short forms that may stand in their place."""
+    if name == "accelerator" and isinstance(value, str):
+        return {"name": value}
+    if name == "device":
+        if value == "this":
+            return {"onnxruntime": {}}
+        is_file = isinstance(value, str) and value.endswith((".yaml", ".yml"))
+        try:
+            plug = Plug.of({"fitted": {"path": value}} if is_file else value)
+        except ValueError as error:
+            raise UserError(f"{value!r} is no device: {error}", "target.device", "this, or a device file") from None
+        return {plug.name: dict(plug.options)}
+    if not isinstance(value or {}, Mapping):
+        raise UserError(f"{value!r} are no options", f"target.{name}", _TARGETS[name])
+    return dict(value or {})
+
+
+def _bounded(limits: Mapping[str, Any], bounds: Mapping[str, str]) -> dict[str, Any]:
+    """The limits of the file and those that the target sets; the file may be stricter, not laxer."""
+    for name, bound in bounds.items():
+        if name in limits:
+            given, most = (parse_quantity(text, "size").value for text in (limits[name], bound))
+            if given > most:
+                raise UserError(f"{limits[name]} is more than the target has", f"limits.{name}", f"at most {bound}")
+    return {**bounds, **limits}
+
+
+def _limit(key: str, value: Any, tasks: Mapping[str, TaskSpec], target: Plug | None, knows: frozenset[str]) -> Limit:
     where = f"limits.{key}"
     qualities = ["quality", *(f"{name}.{t.metric}" for name, t in tasks.items())]
     if key not in _COSTS and key not in qualities:
         raise UserError(f"unknown limit {key!r}", where, nearest(key, [*_COSTS, *qualities]))
-    if key in ("latency", "energy", "area") and not has_target:
-        raise UserError("this limit needs a target whose cost is known", where, "add target: {chip: …}")
-    by_dimension = _COSTS.get(key, {"share": key})
+    by_dimension = {
+        d: m for d, m in _COSTS.get(key, {"share": key}).items() if key in qualities or m in knows | _ALWAYS
+    }
+    if not by_dimension:
+        raise _untold("this limit", key, target, knows).at(where)
     try:
         quantity = parse_quantity(value, *by_dimension)
     except UserError as error:
@@ -283,19 +347,34 @@ def _limit(key: str, value: Any, tasks: Mapping[str, TaskSpec], has_target: bool
     return Limit(by_dimension[quantity.dimension], bound)
 
 
-def _objectives(names: list[str] | None, limits: tuple[Limit, ...], has_target: bool) -> tuple[Objective, ...]:
+def _untold(what: str, key: str, target: Plug | None, knows: frozenset[str]) -> UserError:
+    """A limit or an objective on something that the target does not tell."""
+    if target is None:
+        needed = {"flash": "mcu", "sram": "mcu", "memory": "device"}.get(key, "chip")
+        return UserError(f"{what} needs a target whose {key} is known", right=f"add target: {{{_TARGETS[needed]}}}")
+    told = [name for name, metrics in _COSTS.items() if knows & set(metrics.values())]
+    return UserError(
+        f"{what} needs {key}, which target {target.name} does not tell", right="it tells " + ", ".join(told)
+    )
+
+
+def _objectives(
+    names: list[str] | None, limits: tuple[Limit, ...], target: Plug | None, knows: frozenset[str]
+) -> tuple[Objective, ...]:
     in_cycles = any(limit.metric == "latency_cycles" for limit in limits)
-    latency = "latency_cycles" if in_cycles else "latency_s"
-    aliases = {"latency": latency, "energy": "energy_j", "area": "area_mm2"}
+    aliases = {name: next(iter(metrics.values())) for name, metrics in _COSTS.items()}
+    aliases["latency"] = "latency_cycles" if in_cycles else "latency_s"
     if names is None:
-        names = ["quality", *aliases] if has_target else ["quality", "macs"]
+        costs = ["latency", "energy", *(["area"] if target and target.name == "chip" else []), "sram", "flash"]
+        names = ["quality", *(name for name in costs if aliases[name] in knows)] if target else ["quality", "macs"]
     chosen = [aliases.get(name, name) for name in names]
-    known = [*METRICS, *aliases]
+    known = ["quality", *_ALWAYS, *knows, *aliases]
     for given, name in zip(names, chosen, strict=True):
-        if name not in METRICS or name in ("accuracy", "iou"):
+        if name in METRICS and any(name in metrics.values() for metrics in _COSTS.values()):
+            if name not in knows | _ALWAYS:
+                raise _untold(f"objective {given!r}", given, target, knows).at("objectives")
+        elif name != "quality":
             raise UserError(f"unknown objective {given!r}", "objectives", nearest(given, known))
-        if METRICS[name].dimension in ("time", "cycles", "energy", "area") and not has_target:
-            raise UserError(f"objective {given!r} needs a target", "objectives", "add target: {chip: …}")
     if not chosen or len(set(chosen)) < len(chosen):
         raise UserError("objectives are empty or repeated", "objectives", "each metric once, e.g. [quality, latency]")
     return tuple(Objective.of(name) for name in chosen)
@@ -311,9 +390,22 @@ def json_schema() -> dict[str, Any]:
     task = shared["TaskSpec"]["properties"]
     task["data"] |= _plug_schema(shared, "data")
     task["net"] |= _plug_schema(shared, "spaces", lambda cls: hasattr(cls, "task"))
-    chip = _one_key(shared, "chip", registry.find("spaces", "chip"))
-    schema["properties"]["target"] = {"anyOf": [{"type": "null"}, chip]}
+    schema["properties"]["target"] = {"anyOf": [{"type": "null"}, *_target_schemas(shared)]}
     return schema
+
+
+def _target_schemas(shared: dict[str, Any]) -> list[dict[str, Any]]:
+    classes = {name: registry.find("hardware/devices", name) for name in registry.names("hardware/devices")}
+    accelerator = _one_key(shared, "accelerator", classes["accelerator"])
+    accelerator["properties"]["accelerator"] = {"anyOf": [{"type": "string"}, accelerator["properties"]["accelerator"]]}
+    devices = [_one_key(shared, name, cls) for name, cls in classes.items() if name not in _NOT_AS_DEVICE]
+    device = {"anyOf": [{"type": "string", "description": "this, a device, or the path of a device file"}, *devices]}
+    return [
+        _one_key(shared, "chip", registry.find("spaces", "chip")),
+        accelerator,
+        {"type": "object", "properties": {"device": device}, "required": ["device"], "additionalProperties": False},
+        _one_key(shared, "mcu", classes["mcu"]),
+    ]
 
 
 def _plug_schema(shared: dict[str, Any], kind: str, wanted: Any = lambda cls: True) -> dict[str, Any]:

@@ -174,7 +174,8 @@ class RunContext:
     """What an evaluator may use to make its stages.
 
     Attributes:
-        target: the chip space (`spaces/chip.py`), or None where no hardware is asked for.
+        target: the chip space (`spaces/chip.py`), a device (`hardware/devices`: accelerator, measured, fitted, mcu), or
+            None where no hardware is asked for.
         folder: the run's folder, for checkpoints; everything in it may be there already from an earlier session.
     """
 

@@ -3,13 +3,13 @@
 It is the first stage of every run. Layers are priced on every core of the candidate's chip with their best mapping, the
 layers of each network form a chain, and a scheduling policy assigns them to the cores under the run's latency limit.
 Vector rows (activations, pooling, sums) run on the core of the layer before them, whose result they work on.
-Without a target only parameters and MACs are counted.
+An accelerator that is given is a chip of one core. A device (measured, predicted, or a microcontroller) answers for
+itself. Without a target only parameters and MACs are counted.
 Source: Yang et al. 2020, arXiv:2002.04116, section III (evaluator: cost model, then mapping and scheduling).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,15 @@ from archip.core import registry
 from archip.core.candidate import Candidate, canonical_json
 from archip.core.errors import CandidateError, UserError
 from archip.core.objectives import Goals
-from archip.core.protocols import Progress, RunContext, Stage, Task
+from archip.core.protocols import Progress, RunContext, Stage
 from archip.core.record import Outcome, Status
+from archip.evaluators._device import DeviceStage
+from archip.evaluators._networks import about
 from archip.hardware.accelerator import Accelerator
 from archip.hardware.compile import compile_kernels
 from archip.hardware.cost import LayerCosts, layer_costs
+from archip.hardware.devices._device import Device
+from archip.hardware.devices.accelerator import FixedAccelerator
 from archip.hardware.schedule._schedule import Policy, Schedule, policies
 from archip.ir.workload import Workload, workload
 from archip.spaces.chip import Core
@@ -51,6 +55,8 @@ class Cost:
             raise UserError(f"{self.schedule!r} does not put layers on cores", "schedule", known)
 
     def stages(self, run: RunContext) -> list[Stage]:
+        if isinstance(run.target, Device):
+            return [DeviceStage(run, run.target)]
         return [_CostStage(run, self.schedule)]
 
 
@@ -82,12 +88,13 @@ class ChipPlan:
 
     @property
     def metrics(self) -> dict[str, float]:
-        return {
+        known = {
             "latency_cycles": float(self.schedule.makespan),
             "latency_s": self.schedule.makespan / self.clock_hz,
             "energy_j": self.schedule.energy_j,
-            "area_mm2": float(np.sum(self.costs.area_mm2_A)),
         }
+        states_area = all(accelerator.area_parts for accelerator in self.accelerators)
+        return known | ({"area_mm2": float(np.sum(self.costs.area_mm2_A))} if states_area else {})
 
     @cached_property
     def core_L(self) -> np.ndarray:
@@ -124,9 +131,10 @@ class _CostStage:
     def __init__(self, run: RunContext, schedule: str) -> None:
         self.run = run
         self.policy = registry.create("hardware/schedule", schedule)
+        is_given = isinstance(run.target, FixedAccelerator)
         nets, bits = ([f"{kind}.{task.name}" for task in run.tasks] for kind in ("net", "compress"))
-        self.reads = (*nets, *(["hw"] if run.target is not None else []), *bits)
-        self.key: Mapping[str, Any] = {"tasks": {task.name: _about(task) for task in run.tasks}}
+        self.reads = (*nets, *([] if run.target is None or is_given else ["hw"]), *bits)
+        self.key: Mapping[str, Any] = {"tasks": {task.name: about(task) for task in run.tasks}}
         self.limit: int | None = None
         self.limit_energy_j: float | None = None
         if run.target is not None:
@@ -134,6 +142,8 @@ class _CostStage:
             self.limit = _limit_cycles(run.goals, chip.clock_hz)
             hardware = {"clock_hz": chip.clock_hz, "technology": chip.technology}
             self.key = self.key | hardware | {"schedule": schedule, "limit_cycles": self.limit}
+            if is_given:
+                self.key = self.key | {"accelerator": chip.accelerator.digest}
             energies = [limit.bound for limit in run.goals.limits if limit.metric == "energy_j"]
             if energies and self.limit is None:  # within a limit on cycles the energy is minimised anyway
                 self.limit_energy_j = min(energies)
@@ -203,14 +213,6 @@ class _CostStage:
         data = task.load()
         graph = task.space.graph(json.loads(genotype), data.input_shape, data.n_outputs)
         return workload(graph, **json.loads(bits))
-
-
-def _about(task: Task) -> dict[str, Any]:
-    """What the costs of a task's networks depend on besides the genotype."""
-    data, space = task.load(), task.space
-    options = {f.name: getattr(space, f.name) for f in dataclasses.fields(space)}
-    shapes = {"input_shape": list(data.input_shape), "n_outputs": data.n_outputs}
-    return {"space": type(space).__name__, "options": options, **shapes}
 
 
 def _limit_cycles(goals: Goals, clock_hz: float) -> int | None:

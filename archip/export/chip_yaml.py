@@ -53,7 +53,9 @@ def _chip(plan: ChipPlan) -> dict[str, Any]:
 
 
 def _source(technology: str) -> str:
-    """What the technology table says of its own sources."""
+    """What the technology table says of its own sources; an accelerator that is given brings its own numbers."""
+    if not technology:
+        return "the accelerator's own file"
     module = importlib.import_module(f"archip.hardware.technology.nm{technology.removesuffix('nm')}")
     return " ".join((module.__doc__ or "").split())
 

@@ -33,6 +33,9 @@ _AXES = {
     "latency_s": (1e3, "latency [ms]"),
     "energy_j": (1e6, "energy [µJ]"),
     "area_mm2": (1.0, "area [mm²]"),
+    "flash_bytes": (1 / 1024, "flash [KiB]"),
+    "sram_bytes": (1 / 1024, "SRAM [KiB]"),
+    "memory_bytes": (1 / 1024, "memory [KiB]"),
     "params": (1.0, "parameters"),
     "macs": (1e-6, "million MACs"),
 }

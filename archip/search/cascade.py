@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archip.core.candidate import Candidate, digest
-from archip.core.objectives import Goals
+from archip.core.objectives import Goals, Limit
 from archip.core.protocols import Progress, Stage, Store, Task
-from archip.core.record import Outcome, Record, Status
+from archip.core.record import Outcome, Record, Status, metric
+from archip.core.units import format_quantity
 
 __all__ = ["Cascade", "Counts"]
 
@@ -98,7 +99,7 @@ class Cascade:
             limit for limit in self.goals.limits if limit.metric in metrics and limit.violation(metrics[limit.metric])
         ]
         if status is Status.OK and broken:
-            status, reason = Status.INFEASIBLE, "breaks " + ", ".join(map(str, broken))
+            status, reason = Status.INFEASIBLE, "breaks " + ", ".join(_broken(b, metrics[b.metric]) for b in broken)
         if status is Status.FAILED:
             _log.info("candidate %s failed: %s", candidate.id, reason)
         return Record(candidate, metrics, status, reason, sum(o.seconds for o in outcomes))
@@ -109,3 +110,9 @@ class Cascade:
             {"quality": sum(w * v for w, v in parts if v is not None)} if all(v is not None for _, v in parts) else {}
         )
         return {**metrics, **quality}
+
+
+def _broken(limit: Limit, value: float) -> str:
+    """The limit and by how much it is missed; bytes are counted out."""
+    dimension, short = metric(limit.metric).dimension, abs(value - limit.bound)
+    return f"{limit} by " + (f"{short:,.0f} bytes" if dimension == "size" else format_quantity(short, dimension))

@@ -16,7 +16,9 @@ from archip.core import registry
 from archip.core.errors import ArchipError
 from archip.core.files import make_folder
 from archip.core.protocols import RunContext
+from archip.hardware.devices._device import Device
 from archip.search.finish import Finalist, Trained
+from archip.search.predicted import on_device
 
 __all__ = ["deliver"]
 
@@ -40,8 +42,10 @@ def deliver(winner: Finalist, others: Sequence[Finalist], run: RunContext, folde
         for name, net in finalist.networks.items():
             files = _export(net, out / f"finalist_{rank}" / name, ("pytorch_source", "safetensors"))
             artifacts[f"finalist_{rank}.{name}"] = {k: str(p.relative_to(folder)) for k, p in files.items()}
-    chip = schedule = None
-    if run.target is not None:
+    chip = schedule = device = None
+    if isinstance(run.target, Device):
+        device = on_device(run.target, winner, networks)
+    elif run.target is not None:
         from archip.evaluators.cost import plan
         from archip.export.chip_yaml import ChipYaml
 
@@ -50,7 +54,7 @@ def deliver(winner: Finalist, others: Sequence[Finalist], run: RunContext, folde
         chip, schedule = written.chip, written.schedule
         artifacts |= {"chip": str(written.chip_path.relative_to(folder))}
         artifacts |= {"schedule": str(written.schedule_path.relative_to(folder))}
-    return {"artifacts": artifacts, "networks": networks, "chip": chip, "schedule": schedule}
+    return {"artifacts": artifacts, "networks": networks, "chip": chip, "schedule": schedule, "device": device}
 
 
 def _export(net: Trained, folder: Path, kinds: Sequence[str]) -> dict[str, Path]:

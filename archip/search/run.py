@@ -106,7 +106,7 @@ def _run(setup: Setup, store: Store, progress: Progress | None) -> Result:
         with journal.stage("export"):
             summary |= _result(setup, finalists, seeds)
     else:
-        summary |= {"limits": _limits(problem, {}), "tasks": {}, "chip": None, "artifacts": {}}
+        summary |= {"limits": _limits(problem, {}), "tasks": {}, "chip": None, "device": None, "artifacts": {}}
         summary["binding"] = _binding(problem, records)
     summary |= {"seconds": journal.total_s, "stages": dict(journal.seconds), "peak_bytes": journal.peak_bytes}
     summary["bill"] = bill(journal.total_s, journal.cpu_s)
@@ -164,6 +164,7 @@ def _result(setup: Setup, finalists: Sequence[Finalist], seeds: Mapping[str, lis
         "chip": delivered["chip"],
         "artifacts": delivered["artifacts"],
         "schedule": delivered["schedule"],
+        "device": delivered["device"],
         "metrics": measured(winner),
         "candidate": winner.record.candidate.to_json(),
         "finalists": [

@@ -10,12 +10,12 @@ from typing import Any
 
 from archip.core import registry
 from archip.core.errors import MissingExtra, UserError
-from archip.core.problem import Plug, Problem
-from archip.core.protocols import Progress, RunContext, Stage, Store, Strategy, Task
+from archip.core.problem import Plug, Problem, target_plug
+from archip.core.protocols import Progress, RunContext, Space, Stage, Store, Strategy, Task
 from archip.search.cascade import Cascade
 from archip.spaces.product import ProductSpace
 
-__all__ = ["Setup", "make_tasks", "prepare"]
+__all__ = ["Setup", "make_target", "make_tasks", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,22 @@ def prepare(problem: Problem, folder: Path) -> Setup:
     if find_spec("torch") is None:
         raise MissingExtra("torch", "torch", "a run trains networks and")
     tasks = make_tasks(problem)
-    chip = problem.target and registry.create("spaces", "chip", problem.target.options)
-    run = RunContext(tasks, chip, problem.goals, problem.seed, folder)
+    target = make_target(problem)
+    run = RunContext(tasks, target, problem.goals, problem.seed, folder)
     parts: dict[str, Any] = {f"net.{task.name}": task.space for task in tasks}
-    if chip is not None:
-        parts["hw"] = chip
+    if isinstance(target, Space):
+        parts["hw"] = target
     accuracy = registry.create("evaluators", problem.evaluator.name, problem.evaluator.options)
     stages = (*registry.create("evaluators", "cost").stages(run), *accuracy.stages(run))
     return Setup(problem, run, ProductSpace(parts), stages)
+
+
+def make_target(problem: Problem) -> Any:
+    """The chip space, the accelerator or the device of a problem; None where it has no target."""
+    if problem.target is None:
+        return None
+    kind, plug = target_plug(problem.target)
+    return registry.create(kind, plug.name, plug.options)
 
 
 def make_tasks(problem: Problem) -> tuple[Task, ...]:

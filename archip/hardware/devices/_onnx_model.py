@@ -149,7 +149,7 @@ class _Writer:
         self.node("MaxPool", node.inputs, node.name, ceil_mode=int(a["ceil"]), **self._window(node, a))
 
     def _avg_pool(self, node: Node, a: Mapping[str, Any]) -> None:
-        more = {"ceil_mode": int(a["ceil"]), "count_include_pad": 1}
+        more = {"ceil_mode": int(a["ceil"]), "count_include_pad": int(a["count_pad"])}
         self.node("AveragePool", node.inputs, node.name, **more, **self._window(node, a))
 
     def _global_avg_pool(self, node: Node, a: Mapping[str, Any]) -> None:
