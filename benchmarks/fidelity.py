@@ -5,9 +5,11 @@
 
 Every row of every table in DIR is run through our model of the same tool, on the same layer, configuration and
 mapping. Printed per tool and quantity (the tables' column names): rows, share exact (in the digits that the table
-prints), within 1, 5 and 10 %, Spearman's rank correlation, and the worst row. A table that is absent is skipped.
-Expected: `maestro` and `zigzag` exact on all rows; `scalesim` cycles and SRAM exact on all rows, DRAM reads on those
-with a closed form (`*_closed_form`).
+prints), within 1, 5 and 10 %, Spearman's rank correlation, and the worst row. `all_accesses` takes the worst of a row's
+access counts. A table that is absent is skipped, and so are rows on hardware that we have no description of; a table
+that cannot be read, or holds what our model refuses, is named with the reason.
+Expected: `maestro`, `zigzag` and `timeloop` exact on all rows; `scalesim` cycles and SRAM exact on all rows, DRAM reads
+on those with a closed form (`*_closed_form`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import csv
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,8 +28,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archip.core.errors import UserError
 from archip.hardware.models import maestro, systolic
 from archip.hardware.models._layer_table import LayerTable
+from archip.hardware.models.timeloop import Timeloop
 
 Rows = list[dict[str, str]]
 Floats = NDArray[np.float64]
@@ -68,6 +72,15 @@ class Quantity:
         if self.error[i] == 0:
             return ""
         return f"{self.labels[i]}: {self.expected[i]:.6g} there, {self.found[i]:.6g} here"
+
+
+def _worst_of(quantities: Sequence[Quantity]) -> Quantity:
+    """For every row the quantity with the largest error there."""
+    worst = np.argmax([quantity.error for quantity in quantities], axis=0)
+    rows = np.arange(len(worst))
+    pick = lambda values: np.stack(list(values))[worst, rows]  # noqa: E731
+    unit = pick(np.broadcast_to(np.asarray(quantity.unit, float), len(rows)) for quantity in quantities)
+    return Quantity(pick(q.expected for q in quantities), pick(q.found for q in quantities), unit, quantities[0].labels)
 
 
 def _spearman(a: Floats, b: Floats) -> float | None:
@@ -145,7 +158,8 @@ def zigzag_quantities(folder: Path) -> dict[str, Quantity]:
     from archip.hardware.models.loopnest import Loopnest, pack_layers
 
     chips_of = _zigzag_chips()
-    rows, layers = _read(folder / "zigzag.csv"), _read(folder / "layers.csv")
+    rows = _known(_read(folder / "zigzag.csv"), "accelerator", chips_of.NAMES)
+    layers = _read(folder / "layers.csv")
     names = sorted({row["accelerator"] for row in rows})
     chips = [chips_of.accelerator(name) for name in names]
     number = {(row["network"], row["layer"]): i for i, row in enumerate(layers)}
@@ -155,9 +169,10 @@ def zigzag_quantities(folder: Path) -> dict[str, Quantity]:
         for row, (a, _) in zip(rows, which, strict=True)
     ]
     t = _table(layers)
-    dims = np.stack([t.N, t.groups, t.K // t.groups, t.C // t.groups, t.OY, t.OX, t.FY, t.FX], axis=1)
     both = lambda column: np.stack([column, column], axis=1)  # noqa: E731
-    packed = pack_layers(dims, both(t.stride), both(t.padding), np.ones((len(t), 2), np.int64), np.full((len(t), 3), 8))
+    packed = pack_layers(
+        t.dims_LD, both(t.stride), both(t.padding), np.ones((len(t), 2), np.int64), np.full((len(t), 3), 8)
+    )
     found = Loopnest(zigzag=True).costs(chips, packed, which, mappings)
     ours = {
         "latency_cycles": (found.cycles_M, 0.0),
@@ -173,23 +188,40 @@ def zigzag_quantities(folder: Path) -> dict[str, Quantity]:
     quantities = {
         name: Quantity(_numbers(rows, name), np.asarray(values, float), unit, labels)
         for name, (values, unit) in ours.items()
+        if name in rows[0]
     }
     if not (folder / "zigzag_accesses.csv").is_file():
         return quantities
-    accesses = _read(folder / "zigzag_accesses.csv")
+    accesses = _known(_read(folder / "zigzag_accesses.csv"), "accelerator", chips_of.NAMES)
     mapping = {(r["network"], r["layer"], r["accelerator"]): m for m, r in enumerate(rows)}
     at = [mapping[r["network"], r["layer"], r["accelerator"]] for r in accesses]
     words = found.words_MOE4[at, [OPERANDS.index(r["operand"]) for r in accesses], _whole(accesses, "level")]
     labels = _labels(accesses, "network", "layer", "accelerator", "operand", "memory")
     for i, direction in enumerate(found.directions):
         quantities[direction] = Quantity(_numbers(accesses, direction), words[:, i], 0.0, labels)
+    quantities["all_accesses"] = _worst_of([quantities[direction] for direction in found.directions])
     return quantities
+
+
+def timeloop_quantities(folder: Path) -> dict[str, Quantity]:
+    """Every number of `timeloop.csv`, on the tool's own mappings."""
+    rows = _known(_read(folder / "timeloop.csv"), "arch", ("eyeriss-256",))
+    found = Timeloop().evaluate(_layers(folder, rows), [row["mapping"] for row in rows])
+    labels = _labels(rows, "network", "layer")
+    quantities = {}
+    for name in rows[0]:
+        if name in found:
+            unit = 0.0 if found[name].dtype == np.int64 else 0.01
+            quantities[name] = Quantity(_numbers(rows, name), found[name].astype(float), unit, labels)
+    counts = [quantities[name] for name in quantities if name.endswith(("_reads", "_fills", "_updates"))]
+    return quantities | {"all_accesses": _worst_of(counts)}
 
 
 TOOLS: Mapping[str, Callable[[Path], dict[str, Quantity]]] = {
     "maestro": maestro_quantities,
     "scalesim": scalesim_quantities,
     "zigzag": zigzag_quantities,
+    "timeloop": timeloop_quantities,
 }
 
 
@@ -199,6 +231,17 @@ TOOLS: Mapping[str, Callable[[Path], dict[str, Quantity]]] = {
 def _read(path: Path) -> Rows:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _known(rows: Rows, column: str, names: Collection[str]) -> Rows:
+    """The rows on hardware that we have a description of; says which others there are."""
+    unknown = {row[column] for row in rows} - set(names)
+    for name in sorted(unknown):
+        print(f"rows on {name}: we have no description of it")
+    known = [row for row in rows if row[column] not in unknown]
+    if not known:
+        raise UserError("no row on hardware that we know", f"column {column}", ", ".join(names))
+    return known
 
 
 def _numbers(rows: Rows, name: str) -> Floats:
@@ -245,7 +288,13 @@ def main(reference: Path) -> Report:
         if not (reference / f"{tool}.csv").is_file():
             print(f"{tool}.csv is not in {reference}: skipped")
             continue
-        quantities = compare(reference)
+        try:
+            quantities = compare(reference)
+        except (UserError, KeyError, ValueError) as error:
+            print(
+                f"{tool}.csv cannot be compared: {error!r}" if isinstance(error, KeyError) else f"{tool}.csv: {error}"
+            )
+            continue
         report[tool] = {name: quantity.summary() for name, quantity in quantities.items()}
         print(f"\n{tool:<31} {'rows':>6} {'exact':>8} {'1 %':>8} {'5 %':>8} {'10 %':>8} {'Spearman':>9}  worst row")
         for name, quantity in quantities.items():

@@ -10,6 +10,7 @@ from archip.hardware.instances import load_accelerator
 from archip.hardware.mapping import Mapping
 
 _SAME = {"tpu_like_autosm": "tpu_like", "eyeriss_like_rs": "eyeriss_like"}
+NAMES = ("tpu_like", "edge_tpu_like", "eyeriss_like", "ascend_like", "meta_prototype", "tesla_npu_like", *_SAME)
 
 
 def accelerator(name: str) -> Accelerator:
