@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from importlib.resources import files
 from typing import Annotated
 
 import typer
@@ -18,8 +19,12 @@ from archip.core.errors import UserError, nearest
 __all__ = ["register"]
 
 
+_ACCELERATORS = "accelerators"  # shipped as YAML, so no kind of the registry
+
+
 def _complete_kind(incomplete: str) -> list[str]:
-    return [k for full in registry.KINDS for k in (full.rsplit("/", 1)[-1],) if k.startswith(incomplete)]
+    kinds = [*(full.rsplit("/", 1)[-1] for full in registry.KINDS), _ACCELERATORS]
+    return [kind for kind in kinds if kind.startswith(incomplete)]
 
 
 def _complete_name(incomplete: str) -> list[str]:
@@ -41,9 +46,14 @@ def register(app: typer.Typer) -> None:
           archip list
 
           archip list strategies
+
+          archip list accelerators
         """
         if kind is None:
             rows = {k.rsplit("/", 1)[-1]: f"{about} ({len(registry.names(k))})" for k, about in registry.KINDS.items()}
+            rows[_ACCELERATORS] = f"shipped accelerators ({len(_accelerators())})"
+        elif kind == _ACCELERATORS:
+            rows = _accelerators()
         else:
             rows = {name: registry.describe(kind, name) for name in registry.names(kind)}
         if as_json:
@@ -67,12 +77,21 @@ def register(app: typer.Typer) -> None:
 
           archip show cost --kind evaluators
         """
+        if name in _accelerators() and kind in (None, _ACCELERATORS):
+            typer.echo((files("archip.hardware.accelerators") / f"{name}.yaml").read_text(encoding="utf-8"))
+            return
         kinds = [k for k in ([kind] if kind else registry.KINDS) if name in registry.names(k)]
         if not kinds:
             raise UserError(f"there is no method {name!r}", right=nearest(name, _complete_name("")))
         console = Console()
         for found in kinds:
             _show_one(console, found, name)
+
+
+def _accelerators() -> dict[str, str]:
+    from archip.hardware.instances import describe_instance, instance_names
+
+    return {name: describe_instance(name) for name in instance_names()}
 
 
 def _show_one(console: Console, kind: str, name: str) -> None:

@@ -64,7 +64,7 @@ def register(app: typer.Typer) -> None:
         pes: Annotated[int | None, typer.Option(min=1, help="Processing elements, of a template or maestro.")] = None,
         bandwidth: Annotated[str | None, typer.Option(help="Template: to the off-chip memory, e.g. 16 GB/s.")] = None,
         clock: Annotated[str | None, typer.Option(help="Template: frequency, e.g. 1 GHz.")] = None,
-        node: Annotated[str | None, typer.Option(help="Template: technology table, e.g. nm45.")] = None,
+        node: Annotated[str | None, typer.Option(help="Template: nm65, nm45, nm28, nm16 or nm7.")] = None,
         objective: Annotated[
             str | None, typer.Option(help="Best mapping by cycles, energy or edp; by default cycles.")
         ] = None,

@@ -108,3 +108,24 @@ def test_the_plot_is_one_page_with_every_layer(capsys, table, tmp_path):
     assert '"conv1"' in page
     assert '"fc.2"' in page
     assert 'src="http' not in page  # needs no network
+
+
+def test_shipped_accelerators_are_listed_shown_and_used(capsys, table):
+    def said(*arguments: str) -> str:
+        with pytest.raises(SystemExit):
+            run(list(arguments))
+        return capsys.readouterr().out
+
+    assert "tpu_like" in json.loads(said("list", "accelerators", "--json"))
+    assert "sources:" in said("show", "tpu_like")
+    first, second = (
+        json.loads(call(capsys, table, "--on", name, "--json")[1])["total"]["cycles"]
+        for name in ("tpu_like", "scalar_mcu")
+    )
+    assert second >= 27648 + 2 * 640 > first  # one multiplier against 1,024
+    code, _, err = call(capsys, table, "--on", "tpu_lik")
+    assert code == 2
+    assert "tpu_like" in err
+    code, _, err = call(capsys, table, "--on", "tpu_like", "--pes", 64)
+    assert code == 2
+    assert "--pes" in err
