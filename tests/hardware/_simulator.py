@@ -24,6 +24,12 @@ class Simulator:
         self.temporal = mapping.temporal
         self.units = list(product(*(range(_times(loops)) for loops in mapping.spatial)))
         self.step_of = self._steps()
+        self.times = list(product(*(range(n) for _, n in reversed(self.temporal))))
+        self.at = {(t[::-1], u): self._at(t[::-1], u) for t in self.times for u in self.units}
+        self.element = {(o, *moment): self._element(o, at) for o in "WIO" for moment, at in self.at.items()}
+        self.families = {
+            (o, level): self._families(o, level) for o in "WIO" for level in range(-1, len(accelerator.levels(o)) - 1)
+        }
         self.visited = set()
 
     def run(self):
@@ -31,10 +37,9 @@ class Simulator:
         counts = {}
         for operand in "WIO":
             held = {}
-            for time in product(*(range(n) for _, n in reversed(self.temporal))):
+            for time in self.times:
                 self._advance(operand, time[::-1], held, counts)
-        for time in product(*(range(n) for _, n in reversed(self.temporal))):
-            self.visited |= {tuple(self._at(time[::-1], unit).values()) for unit in self.units}
+        self.visited = {tuple(at.values()) for at in self.at.values()}
         return counts
 
     def _advance(self, operand, time, held, counts):
@@ -49,7 +54,7 @@ class Simulator:
             if held.get(level) == outer and not every_step:
                 continue
             held[level] = outer
-            for upper, lowers in self._families(operand, level).items():
+            for upper, lowers in self.families[operand, level].items():
                 tiles = [self._content(operand, cut, time, units) for units in lowers]
                 if level < levels - 2:
                     upper_cut = self.mapping.cuts[operand][level + 1]
@@ -74,16 +79,15 @@ class Simulator:
         products = {}
         for inner in product(*(range(n) for _, n in self.temporal[:cut])):
             for unit in units:
-                at = self._at((*inner, *time[cut:]), unit)
-                products.setdefault(self._element("O", at), set()).add((at["C"], at["FY"], at["FX"]))
+                moment = ((*inner, *time[cut:]), unit)
+                at = self.at[moment]
+                products.setdefault(self.element["O", *moment], set()).add((at["C"], at["FY"], at["FX"]))
         full = self.sizes["C"] * self.sizes["FY"] * self.sizes["FX"]
         return any(len(of) < full for of in products.values())
 
     def _content(self, operand, cut, time, units):
         inner_times = product(*(range(n) for _, n in self.temporal[:cut]))
-        return {
-            self._element(operand, self._at((*inner, *time[cut:]), unit)) for inner in inner_times for unit in units
-        }
+        return {self.element[operand, (*inner, *time[cut:]), unit] for inner in inner_times for unit in units}
 
     def _families(self, operand, level):
         """{units under an instance of the next outer memory: [units under each instance of this one]}."""

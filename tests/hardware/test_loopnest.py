@@ -10,6 +10,7 @@ from _simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archip.core import registry
 from archip.core.errors import UserError
 from archip.hardware.accelerator import OPERANDS, Accelerator, Memory
 from archip.hardware.mapping import LOOPS, Mapping
@@ -45,28 +46,44 @@ def chip(serves_w, serves_i, serves_o, ports="R+W"):
 SERVES = st.sampled_from([(), ("D1",), ("D2",), ("D1", "D2")])
 
 
+def one_element_words(accelerator):
+    """The same hierarchy, in which one 8-bit element is one word everywhere, and everything fits."""
+    memories = tuple(replace(memory, bits=1e9, width_bits=(8, 8)) for memory in accelerator.memories)
+    return replace(accelerator, memories=memories, partial_bits=8)
+
+
 @st.composite
-def cases(draw):
-    """A chip, a small layer, and a mapping without remainders."""
+def cases(draw, accelerators):
+    """An accelerator, a small layer, and a mapping without remainders."""
+    accelerator = draw(accelerators)
     sizes = {loop: draw(st.integers(1, 3 if loop in ("B", "G", "FY", "FX") else 4)) for loop in LOOPS}
     while np.prod(list(sizes.values())) > 300:
         largest = max(sizes, key=lambda loop: sizes[loop])
         sizes[largest] -= 1
     left, spatial = dict(sizes), []
-    for _ in range(2):
+    for units in accelerator.array.values():
         loop = draw(st.sampled_from(LOOPS))
-        times = draw(st.sampled_from([n for n in range(1, left[loop] + 1) if left[loop] % n == 0]))
+        times = draw(st.sampled_from([n for n in range(1, min(left[loop], units) + 1) if left[loop] % n == 0]))
         spatial.append(((loop, times),) if times > 1 else ())
         left[loop] //= times
     factors = [(loop, n) for loop in LOOPS for n in ((2, 2) if left[loop] == 4 else (left[loop],)) if n > 1]
     temporal = tuple(draw(st.permutations(factors)))
-    accelerator = chip(draw(SERVES), draw(SERVES), draw(SERVES))
     cuts = {}
     for operand in OPERANDS:
-        inner = sorted(draw(st.lists(st.integers(0, len(temporal)), min_size=2, max_size=2)))
+        n_inner = len(accelerator.levels(operand)) - 1
+        inner = sorted(draw(st.lists(st.integers(0, len(temporal)), min_size=n_inner, max_size=n_inner)))
         cuts[operand] = (*_move_in(operand, inner, temporal), len(temporal))
     stride, dilation = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     return accelerator, sizes, stride, dilation, Mapping(tuple(spatial), temporal, cuts)
+
+
+CHIPS = st.builds(chip, SERVES, SERVES, SERVES)
+
+
+def of_template(name):
+    """Small chips of a template."""
+    make = registry.find("hardware/templates", name)
+    return st.sampled_from([4, 6, 12]).map(lambda pes: one_element_words(make(pes=pes, bandwidth=8e9).accelerator()))
 
 
 def _move_in(operand, cuts, temporal):
@@ -95,21 +112,42 @@ def assert_equal_to_execution(case):
                 assert words[o, level, d] == expected, (operand, level, direction, case)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(cases())
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(cases(CHIPS))
 def test_accesses_equal_those_of_execution(case):
     assert_equal_to_execution(case)
 
 
+@pytest.mark.parametrize("name", registry.names("hardware/templates"))
+def test_accesses_equal_those_of_execution_on_every_template(name):
+    @settings(max_examples=25, deadline=None, derandomize=True)
+    @given(cases(of_template(name)))
+    def check(case):
+        assert_equal_to_execution(case)
+
+    check()
+
+
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
-@given(cases())
+@settings(max_examples=2000, deadline=None)
+@given(cases(CHIPS))
 def test_accesses_equal_those_of_execution_at_length(case):
     assert_equal_to_execution(case)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(cases())
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.names("hardware/templates"))
+def test_accesses_equal_those_of_execution_on_every_template_at_length(name):
+    @settings(max_examples=1000, deadline=None)
+    @given(cases(of_template(name)))
+    def check(case):
+        assert_equal_to_execution(case)
+
+    check()
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(cases(CHIPS | st.sampled_from(registry.names("hardware/templates")).flatmap(of_template)))
 def test_input_reads_equal_those_of_execution_without_overlap(case):
     accelerator, sizes, _, _, mapping = case
     sizes = sizes | {"FY": 1, "FX": 1}
@@ -121,7 +159,7 @@ def test_input_reads_equal_those_of_execution_without_overlap(case):
     mapping = Mapping(spatial, temporal, cuts)
     counts = Simulator(accelerator, sizes, 1, 1, mapping).run()
     words = cost(accelerator, sizes, mapping).words_MOE4[0]
-    for level in range(3):
+    for level in range(len(accelerator.levels("I"))):
         assert words[1, level, 2] == counts.get(("I", level, "rd_to_lower"), 0)
 
 
