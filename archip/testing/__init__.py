@@ -11,6 +11,7 @@ To see which assertion failed, put ``pytest.register_assert_rewrite("archip.test
 """
 
 from archip.testing.evaluator import EvaluatorContract
+from archip.testing.mapper import MapperContract
 from archip.testing.scheduler import SchedulerContract
 from archip.testing.space import NetworkSpaceContract, SpaceContract
 from archip.testing.store import StoreContract
@@ -18,6 +19,7 @@ from archip.testing.strategy import StrategyContract
 
 __all__ = [
     "EvaluatorContract",
+    "MapperContract",
     "NetworkSpaceContract",
     "SchedulerContract",
     "SpaceContract",

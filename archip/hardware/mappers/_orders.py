@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from archip.hardware.mappers._factors import factors
 from archip.hardware.mappers._search import (
     CYCLES,
     MAX_WAYS,
@@ -50,7 +51,7 @@ from archip.hardware.models._kernels import (
 
 __all__ = ["WAYS", "search_orders"]
 
-MAX_FACTORS = 8
+MAX_ORDERED = 8
 
 # The ways to cut one order, operand by operand.
 WAYS = np.dtype(
@@ -65,10 +66,6 @@ WAYS = np.dtype(
         ("wait_OZ", np.float64, (3, MAX_WAYS)),
         ("busy_OZ", np.float64, (3, MAX_WAYS)),
         ("least_O3", np.float64, (3, 3)),  # energy, wait and busy, each the least of all ways
-        ("loop_N", np.int64, (64,)),  # factors
-        ("size_N", np.int64, (64,)),
-        ("twin_N", np.int64, (64,)),  # number of the first factor that is the same
-        ("order_N", np.int64, (64,)),
     ],
     align=True,
 )
@@ -77,60 +74,9 @@ _compiled = njit(cache=True, error_model="numpy")
 
 
 @_compiled
-def factors(steps_F, most, ways):
-    """Prime factors of the iterations, the smallest ones merged down to `most` or one a loop; returns how many.
-
-    Source: the rule of ZigZag's LOMA engine, Symons et al., AICAS 2021.
-    """
-    n = loops = 0
-    for f in range(8):
-        rest, k = steps_F[f], 2
-        loops += rest > 1
-        while rest > 1:
-            if k * k > rest:
-                k = rest
-            if rest % k == 0:
-                ways.loop_N[n], ways.size_N[n] = f, k
-                n, rest = n + 1, rest // k
-            else:
-                k += 1
-    while n > max(most, loops):
-        n = _merge(n, ways)
-    for i in range(n):
-        ways.twin_N[i] = i
-        for before in range(i - 1, -1, -1):
-            if ways.loop_N[before] == ways.loop_N[i] and ways.size_N[before] == ways.size_N[i]:
-                ways.twin_N[i] = before
-    return n
-
-
-@_compiled
-def _merge(n, ways):
-    """Merges the two smallest factors of the loop that has most of them (B K G OX OY C FX FY)."""
-    count_F = np.zeros(8, np.int64)
-    for i in range(n):
-        count_F[ways.loop_N[i]] += 1
-    loop = 0
-    for f in (0, 2, 1, 5, 4, 3, 7, 6):
-        if count_F[f] > count_F[loop]:
-            loop = f
-    first, second = -1, -1
-    for i in range(n):
-        if ways.loop_N[i] == loop:
-            if first < 0 or ways.size_N[i] < ways.size_N[first]:
-                first, second = i, first
-            elif second < 0 or ways.size_N[i] < ways.size_N[second]:
-                second = i
-    ways.size_N[first] *= ways.size_N[second]
-    for i in range(second, n - 1):
-        ways.loop_N[i], ways.size_N[i] = ways.loop_N[i + 1], ways.size_N[i + 1]
-    return n - 1
-
-
-@_compiled
-def _next_order(n, ways):
+def _next_order(n, state):
     """The next order of twins; returns the first place that changed, or -1 after the last."""
-    order = ways.order_N
+    order = state.order_N
     i = n - 2
     while i >= 0 and order[i] >= order[i + 1]:
         i -= 1
@@ -145,27 +91,27 @@ def _next_order(n, ways):
 
 
 @_compiled
-def _lay_out(n, ways, s):
+def _lay_out(n, state, s):
     """Writes the temporal loops; a place is the set of factors inside, of twins the first ones."""
     used = 0
     for t in range(n):
-        factor = ways.order_N[t]
-        while (used >> factor) & 1 or ways.twin_N[factor] != ways.order_N[t]:
+        factor = state.order_N[t]
+        while (used >> factor) & 1 or state.twin_N[factor] != state.order_N[t]:
             factor += 1
         used |= 1 << factor
-        s.loop_T[t], s.size_T[t] = ways.loop_N[factor], ways.size_N[factor]
+        s.loop_T[t], s.size_T[t] = state.loop_N[factor], state.size_N[factor]
         s.place_T[t + 1] = used
     s.place_T[0] = 0
     sweep(n, s)
 
 
 @_compiled
-def _n_orders(n, ways):
+def _n_orders(n, state):
     count = 1.0
     for i in range(n):
         twins = 0
         for before in range(i + 1):
-            twins += ways.twin_N[before] == ways.twin_N[i]
+            twins += state.twin_N[before] == state.twin_N[i]
         count *= (i + 1) / twins
     return count
 
@@ -295,22 +241,22 @@ def search_orders(chips_A, habits_A, layers_L, aims, memory, states, front_X, wh
         for u in range(unrollings(chip, habit, aim, layer.dims_F, state)):
             state.u = u
             skew = spread(chip, layer, state.asked_UDF[u], aim.zigzag == 1, s)
-            n = factors(s.steps_F, min(aim.n_factors, MAX_FACTORS), ways)
+            n = factors(s.steps_F, min(aim.n_factors, MAX_ORDERED), state)
             most = state.fastest * (1 + aim.slack) if aim.objective == CYCLES else np.inf
             if s.total > min(most, aim.limit_cycles):
                 state.least_cycles = min(s.total, state.least_cycles)
-                state.n_covered += _n_orders(n, ways)
+                state.n_covered += _n_orders(n, state)
                 continue
             forget(s)
             for i in range(n):
-                ways.order_N[i] = ways.twin_N[i]
-            ways.order_N[:n].sort()
+                state.order_N[i] = state.twin_N[i]
+            state.order_N[:n].sort()
             changed = 0
             while changed >= 0:
-                _lay_out(n, ways, s)
+                _lay_out(n, state, s)
                 if every_cut:
                     _try_all_cuts(chip, layer, n, skew, aim, front_X, ways, state, s)
                 else:
                     try_fillings(chip, layer, n, skew, aim, front_X, state, s)
-                changed = _next_order(n, ways)
+                changed = _next_order(n, state)
         conclude(aim, front_X, state, found_P[p])

@@ -42,6 +42,7 @@ __all__ = ["AIM", "FOUND", "FRONT", "HABIT", "STATE"]
 MAX_UNROLLINGS, MAX_TOGETHER, MAX_ORDERS, MAX_PLACES = 4, 3, 4, 16
 MAX_ALTERNATIVES = 8  # of unrolling, one of them for work
 MAX_WAYS = 2048
+MAX_FACTORS = 64
 FRONT = 32  # mappings in a front at most
 CYCLES, ENERGY_J, EDP = range(3)  # objectives
 NOTHING_FITS, OVER_CYCLES, OVER_ENERGY = -1, -2, -3  # in place of the total where nothing was found
@@ -100,6 +101,10 @@ STATE = np.dtype(
         ("u", np.int64),  # the unrolling at work
         ("parts_3F", np.int64, (3, 8)),  # iterations of each loop's REST, REGISTER and BUFFER part
         ("cuts_3OE", np.int64, (3, 3, MAX_LEVELS + 1)),  # of the three ways to fill memories by rule
+        ("loop_N", np.int64, (MAX_FACTORS,)),  # factors of the loops
+        ("size_N", np.int64, (MAX_FACTORS,)),
+        ("twin_N", np.int64, (MAX_FACTORS,)),  # number of the first factor that is the same
+        ("order_N", np.int64, (MAX_FACTORS,)),
         ("n_front", np.int64),  # mappings of which none has both fewer cycles and less energy
         ("latency_X", np.float64, (FRONT,)),
         ("energy_X", np.float64, (FRONT,)),
@@ -225,21 +230,22 @@ def cut(chip, layer, n, fill, streams, zigzag, state, s):
     tile_OT = state.tile_OT
     for v in range(chip.n_memories - 1):
         room = chip.bits_V[v] * fill
-        ends = (_tiles(chip, layer, W, v, n, room, zigzag, state, s),
-                _tiles(chip, layer, I, v, n, room, zigzag, state, s),
-                _tiles(chip, layer, O, v, n, room, zigzag, state, s))  # fmt: skip
-        begins = (_begin(chip, W, v, s), _begin(chip, I, v, s), _begin(chip, O, v, s))
+        ends = (tiles(chip, layer, W, v, n, room, zigzag, state, s),
+                tiles(chip, layer, I, v, n, room, zigzag, state, s),
+                tiles(chip, layer, O, v, n, room, zigzag, state, s))  # fmt: skip
+        begins = (first_stop(chip, W, v, s), first_stop(chip, I, v, s), first_stop(chip, O, v, s))
         known = tile_OT[W, begins[W]] + tile_OT[I, begins[I]] + tile_OT[O, begins[O]]
         if known > chip.bits_V[v]:
             state.short_memory, state.short_bits = v, known - chip.bits_V[v]
             return False
-        _keep_cuts(chip, v, n, _fill(begins, ends, room, streams, state), s)
+        keep_cuts(chip, v, n, _fill(begins, ends, room, streams, state), s)
     end_cuts(chip, n, s)
     return True
 
 
 @_compiled
-def _keep_cuts(chip, v, n, chosen, s):
+def keep_cuts(chip, v, n, chosen, s):
+    """Cuts the loops behind memory `v` at the numbers chosen (W, I, O)."""
     for o in range(3):
         e = chip.level_VO[v, o]
         if e >= 0:
@@ -262,7 +268,7 @@ def move_in(o, stop, n, s):
 
 
 @_compiled
-def _begin(chip, o, v, s):
+def first_stop(chip, o, v, s):
     """Loops that the memories further in have taken; 0 for an operand that is not in memory `v`."""
     e = chip.level_VO[v, o]
     return s.cuts_OE[o, e] if e >= 0 else 0
@@ -277,7 +283,7 @@ def tile_bits(chip, layer, o, e, taken, s):
 
 
 @_compiled
-def _tiles(chip, layer, o, v, n, room, zigzag, state, s):
+def tiles(chip, layer, o, v, n, room, zigzag, state, s):
     """Writes the bits that an operand takes in memory `v` with its innermost t loops; returns the last t that fits."""
     e = chip.level_VO[v, o]
     if e < 0:
@@ -426,13 +432,14 @@ def offer(n, aim, front_X, state, s):
                 state.latency_X[kept], state.energy_X[kept] = state.latency_X[x], state.energy_X[x]
             kept += 1
     kept = min(kept, FRONT - 1)
-    _write(front_X[kept], n, state, s)
+    write(front_X[kept], n, state, s)
     state.latency_X[kept], state.energy_X[kept] = latency, energy
     state.n_front = kept + 1
 
 
 @_compiled
-def _write(found, n, state, s):
+def write(found, n, state, s):
+    """The mapping in `s`, with its costs."""
     for r in range(N_RESULTS):
         found.result[r] = s.result[r]
     for d in range(MAX_ARRAY):
