@@ -19,7 +19,7 @@ from archip.core.errors import CandidateError, UserError
 from archip.core.problem import Problem
 from archip.core.protocols import Progress
 from archip.core.rng import generator
-from archip.hardware.devices._calibration import LEAST, fitted_contents
+from archip.hardware.devices._calibration import LEAST, PREDICTORS, fitted_contents
 from archip.hardware.devices._features import FEATURES, PREFIXES, features
 from archip.hardware.devices.fitted import network_features
 from archip.ir.graph import Graph
@@ -62,12 +62,14 @@ def calibrate(
     seed: int,
     log: Path,
     progress: Progress | None = None,
+    predictors: Sequence[Any] = PREDICTORS,
 ) -> dict[str, Any]:
     """The contents of a device file after `budget` measurements.
 
     Args:
         runner: a device with `measure_graph`, `machine` and `runtime`.
         log: where the measurements are kept, and read from if they are there already.
+        predictors: to choose from.
 
     Raises:
         UserError: `log` belongs to another calibration, or the spaces have too few networks.
@@ -104,7 +106,7 @@ def calibrate(
     }
     X_NF = np.array([row["features"] for row in rows])
     latency_N = np.array([row["latency_s"] for row in rows])
-    return fitted_contents(name, made, network_features(), X_NF, latency_N, PREFIXES, seed)
+    return fitted_contents(name, made, network_features(), X_NF, latency_N, PREFIXES, seed, predictors)
 
 
 def _networks(drawn_from: Sequence[Source], seed: int) -> Iterator[Graph]:

@@ -15,10 +15,11 @@ from archip.hardware.devices.fitted import table_features
 from archip.predictors._agreement import agreement
 from archip.predictors._predictor import from_json
 
-__all__ = ["LEAST", "calibrate_table", "fitted_contents"]
+__all__ = ["LEAST", "PREDICTORS", "calibrate_table", "fitted_contents"]
 
 LEAST = 10  # measurements; below, folds would say nothing of the error
-_CANDIDATES = ("ridge", "additive", "gp", "boosted_trees")
+# Few and small trees: with some 50 measurements more of them only take longer.
+PREDICTORS = ("ridge", "additive", "gp", {"boosted_trees": {"members": 2, "trees": 60}})
 _TOLD = ("expected", "low", "high")
 
 
@@ -30,7 +31,7 @@ def fitted_contents(
     latency_N: np.ndarray,
     prefixes: Sequence[int],
     seed: int,
-    predictors: Sequence[Any] = _CANDIDATES,
+    predictors: Sequence[Any] = PREDICTORS,
 ) -> dict[str, Any]:
     """The contents of a device file: the predictor chosen by cross-validation, and its error.
 
@@ -70,7 +71,7 @@ def calibrate_table(
     features: Sequence[str],
     budget: int,
     seed: int,
-    predictors: Sequence[Any] = _CANDIDATES,
+    predictors: Sequence[Any] = PREDICTORS,
 ) -> dict[str, Any]:
     """A device file from `budget` rows of a table; the other rows that have a latency say how well it does.
 
