@@ -150,7 +150,11 @@ def _cells(cell: Cell, columns: Columns) -> Keys:
 
 
 def _same_cells(cell: Cell, codes_NG: np.ndarray, edges: list[tuple[int, int]]) -> np.ndarray:
-    """[N] the first row with the same unique string, as in NAS-Bench-201's `Structure.to_unique_str(True)`."""
+    """[N] the first row with the same unique string, as in NAS-Bench-201's `Structure.to_unique_str(True)`.
+
+    The string keeps sums of nothing, so that it tells some cells apart that compute the same: the published count of
+    NAS-Bench-201 is 6,466, without them it would be 5,390.
+    """
     if cell.zero is None or cell.identity is None:
         return np.arange(len(codes_NG))
     first: dict[str, int] = {}

@@ -127,7 +127,7 @@ def markdown(here: Setting, found: Mapping[str, Curves], marks: list[int]) -> st
     head = ["strategy", *(f"{q} queries" for q in marks), *(_short(t) for t in also), "regret", "RI %", "rank",
             *(f"p vs {b}" for b in BASELINES), "ms a candidate"]  # fmt: skip
     lines = [f"# {here.table.spec.title}", "", *_facts(here, n_seeds), ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in summary_rows(here, found, marks):
         cells = [
             row["strategy"],

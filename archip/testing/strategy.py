@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from archip.core.candidate import Candidate
+from archip.core.encoding import encode_codes
+from archip.core.knobs import IntRange, Knob
 from archip.core.protocols import Strategy
 from archip.core.record import Record, Status
 from archip.core.rng import generator
@@ -60,6 +62,19 @@ class _Excerpt(ToySpace):
 
     def enumerate(self) -> Iterator[Candidate]:
         return iter(self._some)
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        return {"place": IntRange(0, self.n - 1)}
+
+    def decide(self, choose: Callable[[str, Sequence[int]], int]) -> Candidate | None:
+        return self._some[choose("place", range(self.n))]
+
+    def codes(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        return np.array([[self._some.index(c)] for c in candidates], dtype=np.int64).reshape(-1, 1)
+
+    def encode(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        return encode_codes(self.codes(candidates), list(self.knobs.values()))
 
 
 class StrategyContract:
