@@ -1,4 +1,4 @@
-"""``archip data``: which data sets are at hand, what is in one, and how to get those that are missing."""
+"""``archip data``: which data sets and benchmark tables are at hand, what is in one, and how to get missing ones."""
 
 from __future__ import annotations
 
@@ -30,12 +30,18 @@ def register(app: typer.Typer) -> None:
 
           archip data list
         """
-        from archip.data._cache import available
+        from archip.data._cache import available, find_file
+        from archip.data._table_spec import read_spec, table_names
 
         table = Table("name", "found", "how to get it", box=None, pad_edge=False)
         for row in available():
             table.add_row(row.name, row.where or "-", escape(row.how))
         Console().print(table)
+        tables = Table("benchmark table", "found", "official data", box=None, pad_edge=False)
+        for name in table_names():
+            spec, _ = read_spec(name)
+            tables.add_row(name, str(find_file(spec.file) or "-"), escape(spec.official))
+        Console().print(tables)
 
     @data.command("show")
     def show(
@@ -56,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
     @data.command("get")
     def get(
-        name: Annotated[str, typer.Argument(help="A data set with an official source.")],
+        name: Annotated[str, typer.Argument(help="A data set with an official source, or a table.")],
     ) -> None:
         """Download a data set from its official source, check it, and keep it in the cache folder.
 
@@ -64,8 +70,17 @@ def register(app: typer.Typer) -> None:
 
           archip data get fashion_mnist
         """
-        from archip.data._cache import fetch
+        from archip.data._cache import fetch, find_file, folders
+        from archip.data._table_spec import read_spec, table_names
 
+        if name in table_names():
+            spec, _ = read_spec(name)
+            place = find_file(spec.file)
+            if place is None:
+                what = f"the table {name} has no address to fetch {spec.file} from"
+                raise UserError(what, right=f"official data: {spec.official}; put the file into {folders()[0]}")
+            typer.echo(f"{name}: {place}")
+            return
         console = Console(stderr=True)
         with RichProgress(console, quiet=False) as progress:
             folder = fetch(name, progress)

@@ -96,15 +96,15 @@ def read_columns(path: Path, rows: str | None = None) -> Columns:
         if path.suffix == ".npz":
             return Columns(path, _read_npz(path, rows), first_line=0)
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        header, *rows = csv.reader(data.decode("utf-8-sig").splitlines())
+        header, *lines = csv.reader(data.decode("utf-8-sig").splitlines())
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, csv.Error) as error:
         raise UserError(f"cannot be read as a table: {error}", str(path), "a CSV, CSV.GZ or NPZ file") from None
-    for i, row in enumerate(rows):
-        if len(row) != len(header):
-            raise UserError(f"{len(row)} cells, but {len(header)} columns", f"{path.name}: line {i + 2}")
-    if not rows:
+    for i, line in enumerate(lines):
+        if len(line) != len(header):
+            raise UserError(f"{len(line)} cells, but {len(header)} columns", f"{path.name}: line {i + 2}")
+    if not lines:
         raise UserError("the table has no rows", str(path))
-    return Columns(path, dict(zip(header, map(np.array, zip(*rows, strict=True)), strict=True)), first_line=2)
+    return Columns(path, dict(zip(header, map(np.array, zip(*lines, strict=True)), strict=True)), first_line=2)
 
 
 def _read_npz(path: Path, rows: str | None) -> dict[str, np.ndarray]:

@@ -56,3 +56,21 @@ def test_without_a_table_the_known_ones_are_listed(capsys):
 def test_mistakes_are_one_line_and_exit_code_2(capsys, arguments, message):
     assert archip(*arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_data_get_names_the_official_source_of_a_table(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARCHIP_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(SystemExit) as stop:
+        run(["data", "get", "nb101"])
+    message = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "google-research/nasbench" in message
+    assert str(tmp_path) in message
+    (tmp_path / "nb101.npz").touch()
+    with pytest.raises(SystemExit):
+        run(["data", "get", "nb101"])
+    assert "nb101.npz" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(["data", "list"])
+    assert "nats_size" in capsys.readouterr().out
