@@ -38,6 +38,7 @@ from pydantic import Field
 
 from archip.core.errors import UserError, nearest
 from archip.hardware.models import _maestro_kernels as kernels
+from archip.hardware.models import _maestro_state as state
 from archip.hardware.models._layer_table import LayerTable
 
 __all__ = ["Maestro"]
@@ -179,7 +180,7 @@ def _evaluate(table: LayerTable, config: Table, programs: _Programs, corrected: 
         programs.n_levels,
         programs.tensors,
         corrected,
-        np.zeros(kernels.n_blocks(n), kernels.SCRATCH),
+        np.zeros(kernels.n_blocks(n), state.SCRATCH),
         mapped,
         counters,
         means,
@@ -270,15 +271,15 @@ def _program(dataflow: str, depthwise: bool) -> Program:
     if depthwise:
         text = DEPTHWISE.get(dataflow, text)
     parts = re.split(r"Cluster\s+(\w+)\s*;?", text)
-    if len(parts) // 2 >= kernels.MAX_LEVELS:
-        raise UserError(f"{dataflow!r} has too many levels", "dataflow", f"at most {kernels.MAX_LEVELS}")
+    if len(parts) // 2 >= state.MAX_LEVELS:
+        raise UserError(f"{dataflow!r} has too many levels", "dataflow", f"at most {state.MAX_LEVELS}")
     levels: list[list[tuple[int, ...]]] = []
     for part in parts[::2]:
         directives = [_directive(item.strip(), dataflow) for item in part.split(";") if item.strip()]
         if depthwise:
-            directives = [d for d in directives if d[0] != kernels.K]
+            directives = [d for d in directives if d[0] != state.K]
         levels.append(_completed(directives, levels, depthwise))
-    sizes = [(kernels.ZERO, 1), *(_size(size, dataflow) for size in parts[1::2])]
+    sizes = [(state.ZERO, 1), *(_size(size, dataflow) for size in parts[1::2])]
     tensors = [_dimension_set("CRS" if depthwise else "KCRS"), _dimension_set("CYX")]
     tensors.append(_dimension_set("CYX" if depthwise else "KYX"))
     padded = [[*level, *[(0,) * 6] * (_N_SLOTS - len(level))] for level in levels]
@@ -289,7 +290,7 @@ def _program(dataflow: str, depthwise: bool) -> Program:
 def _directive(text: str, dataflow: str) -> tuple[int, ...]:
     """Dimension, spatial?, symbol and constant of the size, the same of the offset."""
     if text in _DIMENSIONS:
-        return (_DIMENSIONS.index(text), 0, kernels.WHOLE, 0, kernels.WHOLE, 0)
+        return (_DIMENSIONS.index(text), 0, state.WHOLE, 0, state.WHOLE, 0)
     match = _DIRECTIVE.fullmatch(text)
     if match is None:
         names = ", ".join(DATAFLOWS)
@@ -298,7 +299,7 @@ def _directive(text: str, dataflow: str) -> tuple[int, ...]:
     kind, size, offset, dimension = match.groups()
     symbol, constant = _size(size, dataflow)
     if dimension.endswith("'"):  # m output rows are m + R - 1 input rows
-        if symbol != kernels.ZERO:
+        if symbol != state.ZERO:
             raise UserError(f"the size of {text!r} is not a number", "dataflow", "output rows need one, e.g. S(1,1) Y'")
         symbol, constant = _SYMBOLS.index("R" if dimension[0] == "Y" else "S"), constant - 1
     return (_DIMENSIONS.index(dimension[0]), int(kind == "S"), symbol, constant, *_size(offset, dataflow))
@@ -307,7 +308,7 @@ def _directive(text: str, dataflow: str) -> tuple[int, ...]:
 def _size(text: str, dataflow: str) -> tuple[int, int]:
     """Symbol and constant of a size."""
     if text.isdecimal() and int(text) > 0:
-        return kernels.ZERO, int(text)
+        return state.ZERO, int(text)
     if text not in _SYMBOLS[1:]:
         raise UserError(f"{text!r} in {dataflow!r} is not a size", "dataflow", nearest(text, _SYMBOLS[1:]))
     return _SYMBOLS.index(text), 0
@@ -321,10 +322,10 @@ def _completed(
     if len(named) < len(directives):
         raise UserError("a dimension is named twice in a level", "dataflow")
     inherited = [d[0] for d in outer[-1] if d[0] not in named] if outer else []
-    front = [(dim, 0, kernels.INHERIT, 0, kernels.INHERIT, 0) for dim in reversed(inherited)]
+    front = [(dim, 0, state.INHERIT, 0, state.INHERIT, 0) for dim in reversed(inherited)]
     behind = [_DIMENSIONS.index(name) for name in _MISSING if not (depthwise and name == "K")]
     missing = [dim for dim in behind if dim not in named and dim not in inherited]
-    return [*front, *directives, *((dim, 0, kernels.WHOLE, 0, kernels.WHOLE, 0) for dim in missing)]
+    return [*front, *directives, *((dim, 0, state.WHOLE, 0, state.WHOLE, 0) for dim in missing)]
 
 
 def _dimension_set(names: str) -> int:
