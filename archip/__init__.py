@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archip.ir.read_onnx import read_onnx
     from archip.ir.read_torch import read_torch
     from archip.ir.workload import workload
+    from archip.search.chip import chip
     from archip.search.run import Result, run
 
 _HOME = {
@@ -34,6 +35,7 @@ _HOME = {
     "Record": "core.record",
     "Result": "search.run",
     "UserError": "core.errors",
+    "chip": "search.chip",
     "front": "core.pareto",
     "layer_costs": "hardware.cost",
     "read_onnx": "ir.read_onnx",
@@ -51,6 +53,7 @@ __all__ = [
     "Record",
     "Result",
     "UserError",
+    "chip",
     "front",
     "layer_costs",
     "read_onnx",

@@ -15,6 +15,7 @@ from archip.hardware.schedule._label_dp import NEVER, energy_bound, new_pool, so
 __all__ = ["COUNTS", "best_of", "insert_step", "step_at", "survey", "undominated", "walk"]
 
 GROUP = 0.02  # of the energy: steps are taken in groups where the room below them is less
+FINEST = 256  # of the cycles: finer boxes are not divided further
 WIDER = 2.0  # how much more room the other boxes of a group may have than the first
 # What `survey` counts, then what the searches count.
 COUNTS = ("within_totals", "area", "chain", "load", "energy")
@@ -348,6 +349,7 @@ def _walk_one(
     if len(cycles_KL) > 1:
         shortest = max(shortest, int(np.ceil(time_bound(cycles_KL, first_C, 1e18, time_m) - 1e-3)))
     is_pair = len(cycles_KL) == 2 and len(first_C) <= 3
+    empty_to, empty_limit = 0, -1  # up to here there is nothing in the box that ends at `empty_limit`
     while limit >= shortest:
         step = step_at(stair_S2, n_steps, limit)
         most = min(budget, float(stair_S2[step, 1] - 1)) if step >= 0 else budget
@@ -378,6 +380,27 @@ def _walk_one(
                 if done:
                     break
                 continue
+            # Too much room: look for a point halfway to the left, which makes this box a narrow one.
+            left = max(shortest, stair_S2[step, 0] if step >= 0 else 0)
+            if empty_limit == limit:
+                left = max(left, empty_to + 1)
+            half = (left + limit) // 2
+            if (limit - half) * FINEST > limit:
+                what, span, energy, low = cheapest(
+                    cycles_KL, energy_KL, first_C, half, most, energy_m.copy(), time_m, core_L, start_L
+                )
+                n_solved += what != PRUNED
+                if energy < np.inf:
+                    n_steps = insert_step(stair_S2, n_steps, span, int(energy))
+                    points[n_points, 0], points[n_points, 1], points[n_points, 2] = n, span, int(energy)
+                    core_PL[n_points] = core_L
+                    n_points += 1
+                    empty_limit = -1
+                    kind = OPEN if what == UNSOLVED or kind == OPEN else SOLVED
+                    continue
+                if what != UNSOLVED:
+                    empty_to, empty_limit = half, limit
+                    continue
         what, span, energy, low = cheapest(
             cycles_KL, energy_KL, first_C, limit, most, energy_m, time_m, core_L, start_L
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -96,9 +97,7 @@ class _Search(NamedTuple):
         return Point(cycles, energy, area, designs, self.core_L, self.start_L)
 
 
-def best_chip(
-    table: CostTable, limits: ChipLimits, minimise: Metric = "energy", time_limit_s: float = np.inf
-) -> Best:
+def best_chip(table: CostTable, limits: ChipLimits, minimise: Metric = "energy", time_limit_s: float = np.inf) -> Best:
     """The chip of least energy, latency or area within the limits."""
     deadline = time.monotonic() + time_limit_s
     cores = undominated_cores(table)
@@ -153,7 +152,7 @@ def _by_area(search: _Search, deadline: float) -> int:
 def _groups(area_N: np.ndarray) -> Iterator[tuple[int, int]]:
     """(begin, end) of the chips of equal area."""
     cuts = [0, *(np.flatnonzero(np.diff(area_N)) + 1).tolist(), len(area_N)]
-    return zip(cuts[:-1], cuts[1:], strict=True) if len(area_N) else iter(())
+    return pairwise(cuts) if len(area_N) else iter(())
 
 
 def _certificate(table: CostTable, search: _Search, minimise: Metric, n_seen: int) -> Certificate:

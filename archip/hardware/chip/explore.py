@@ -1,0 +1,176 @@
+"""The front door to chip exploration: networks, a space of chips and limits → chips, certificate, and why not.
+
+>>> explore({"a": workload_a, "b": workload_b}, ChipSpec(), {"area": "4000 mm2"})     # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archip.core.errors import UserError, nearest
+from archip.core.units import parse_quantity
+from archip.hardware.chip.bounds import ChipLimits, no_limits
+from archip.hardware.chip.certificate import Certificate
+from archip.hardware.chip.front import pareto_chips
+from archip.hardware.chip.search import Metric, Point, best_chip
+from archip.hardware.chip.space import ChipSpec
+from archip.hardware.chip.table import CostTable, cost_table
+from archip.ir.workload import Workload
+
+__all__ = ["ChipResult", "FoundChip", "explore", "parsed_limits"]
+
+_UM2_PER_MM2 = 1_000_000
+_DIMENSIONS = {"latency": ("cycles", "time"), "energy": ("energy",), "area": ("area",)}
+
+
+@dataclass(frozen=True)
+class FoundChip:
+    """A chip with its schedule; `assignment` is the core of each layer, `start_cycles` its start (of a best chip)."""
+
+    latency_cycles: int
+    energy_j: float
+    area_mm2: float
+    cores: list[dict[str, Any]]
+    assignment: list[int]
+    start_cycles: list[int] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        told = dict(vars(self))
+        if self.start_cycles is None:
+            del told["start_cycles"]
+        return told
+
+
+@dataclass(frozen=True)
+class ChipResult:
+    """What an exploration found.
+
+    Attributes:
+        front: the Pareto set, or the one best chip, or nothing.
+        layers: names of the layers, in the order of the assignments.
+        minimise: what the best chip has least of; None for a Pareto set.
+        nearest: where nothing is feasible: for each limit, the chip that comes nearest to it within the other limits;
+            None where even without this limit nothing is feasible.
+        last_bound: where nothing is feasible: the bound that excluded the last chips.
+    """
+
+    front: list[FoundChip]
+    layers: tuple[str, ...]
+    minimise: Metric | None
+    certificate: Certificate
+    seconds: float
+    nearest: dict[str, FoundChip | None] = field(default_factory=dict)
+    last_bound: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "front": [chip.as_json() for chip in self.front],
+            "certificate": self.certificate.as_json(),
+            "seconds": round(self.seconds, 3),
+            "minimise": self.minimise,
+            "layers": list(self.layers),
+        }
+        if not self.front:
+            nearest = {name: None if chip is None else chip.as_json() for name, chip in self.nearest.items()}
+            told |= {"last_bound": self.last_bound, "nearest": nearest}
+        return told
+
+
+def explore(
+    networks: Mapping[str, Workload],
+    spec: ChipSpec,
+    limits: Mapping[str, str] | None = None,
+    minimise: Metric | None = "energy",
+    time_limit_s: float = math.inf,
+    threads: int = 2,
+    cache: Path | None = None,
+    advanced: Callable[[int, int], None] = lambda done, total: None,
+) -> ChipResult:
+    """The best chip for fixed networks, or all chips that nothing beats.
+
+    Args:
+        networks: workload by name; each is a chain of layers.
+        spec: what may be built.
+        limits: metric (latency, energy, area) → quantity with its unit; latency in cycles or time.
+        minimise: latency, energy or area; None gives the whole Pareto set.
+        time_limit_s: where it ends first, the best found and the gap in the certificate.
+        threads: for the Pareto set.
+        cache: folder for cost tables; the same question is then not priced again.
+        advanced: told how many chips of how many are done.
+
+    Raises:
+        UserError: a limit that means nothing, or a layer that no core runs.
+    """
+    began = time.monotonic()
+    table = cost_table(networks, spec, cache)
+    bounds = parsed_limits(limits or {}, table)
+    left_s = time_limit_s - (time.monotonic() - began)
+    if minimise is None:
+        found = pareto_chips(table, bounds, left_s, threads, advanced)
+        chips = [_told(found.table, found[n]) for n in range(len(found))]
+        certificate = found.certificate
+    else:
+        best = best_chip(table, bounds, minimise, left_s)
+        chips = [] if best.point is None else [_told(best.table, best.point)]
+        certificate = best.certificate
+    why: dict[str, Any] = {}
+    if not chips and certificate.n_open == 0:
+        why = {"nearest": _nearest(table, bounds, limits or {}), "last_bound": certificate.last_bound}
+    return ChipResult(chips, table.layers, minimise, certificate, time.monotonic() - began, **why)
+
+
+def parsed_limits(limits: Mapping[str, str], table: CostTable) -> ChipLimits:
+    """Limits in the table's units; what is not limited is bounded by what any chip keeps."""
+    bounds = no_limits(table)
+    for metric, text in limits.items():
+        if metric not in _DIMENSIONS:
+            raise UserError(f"unknown metric {metric!r}", "limits", nearest(metric, _DIMENSIONS))
+        try:
+            quantity = parse_quantity(text, *_DIMENSIONS[metric])
+        except UserError as error:
+            raise error.at(f"limits.{metric}") from None
+        if quantity.value <= 0:
+            raise UserError(f"{text!r} allows nothing", f"limits.{metric}", "a positive quantity")
+        if metric == "area":
+            bounds = bounds._replace(area=min(bounds.area, _whole(quantity.value * _UM2_PER_MM2)))
+        elif metric == "energy":
+            bounds = bounds._replace(energy=min(bounds.energy, _whole(quantity.value / table.energy_unit_j)))
+        else:
+            cycles = quantity.value * (table.clock_hz if quantity.dimension == "time" else 1)
+            bounds = bounds._replace(cycles=min(bounds.cycles, _whole(cycles)))
+    return bounds
+
+
+def _whole(value: float) -> int:
+    """The largest whole number within `value`, where rounding may have taken it just below one."""
+    return math.floor(value * (1 + 1e-12))
+
+
+def _nearest(table: CostTable, bounds: ChipLimits, limits: Mapping[str, str]) -> dict[str, FoundChip | None]:
+    """For each limit the chip with least of it within the others."""
+    free = no_limits(table)
+    fields = {"latency": "cycles", "energy": "energy", "area": "area"}
+    metrics: tuple[Metric, ...] = ("latency", "energy", "area")
+    told: dict[str, FoundChip | None] = {}
+    for metric in metrics:
+        if metric in limits:
+            loosened = bounds._replace(**{fields[metric]: getattr(free, fields[metric])})
+            best = best_chip(table, loosened, metric)
+            told[metric] = None if best.point is None else _told(best.table, best.point)
+    return told
+
+
+def _told(table: CostTable, point: Point) -> FoundChip:
+    return FoundChip(
+        latency_cycles=point.cycles,
+        energy_j=point.energy * table.energy_unit_j,
+        area_mm2=point.area / _UM2_PER_MM2,
+        cores=[table.designs[core]._asdict() for core in point.designs],
+        assignment=point.core_L.tolist(),
+        start_cycles=None if point.start_L is None else point.start_L.tolist(),
+    )
