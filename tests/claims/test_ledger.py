@@ -21,7 +21,8 @@ def check():
 @pytest.mark.parametrize("name", _claim.names())
 def test_a_claim_states_what_it_expects_and_from_where(name):
     tree = ast.parse((_claim.FOLDER / f"{name}.py").read_text())
-    assigned = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+    assigns = [node for node in tree.body if isinstance(node, ast.Assign)]
+    assigned = {name.id for a in assigns for t in a.targets for name in ast.walk(t) if isinstance(name, ast.Name)}
     assert ast.get_docstring(tree)
     assert {"EXPECTED", "SOURCE"} <= assigned
     assert "check" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
