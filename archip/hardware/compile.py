@@ -1,15 +1,20 @@
 """Compile: runs every compiled kernel once, so that the search itself need not wait for the compiler.
 
 numba keeps what it compiled on the disk; on a machine that has it already this takes well under a second.
-`python -m archip.hardware.compile` does it ahead of time.
+`python -m archip.hardware.compile` does it ahead of time, with `--all` also for the mappers that are not the default.
 """
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 
 from archip.core import registry
 from archip.hardware.cost import layer_costs
+from archip.hardware.mappers.divisor_lattice import DivisorLattice
+from archip.hardware.mappers.exhaustive import Exhaustive
+from archip.hardware.mappers.random_mapper import RandomMapper
 from archip.hardware.schedule.hap import Hap
 from archip.hardware.schedule.list_scheduling import ListScheduling
 from archip.ir.graph import GraphBuilder
@@ -30,5 +35,16 @@ def compile_kernels() -> None:
         policy.schedule(costs.cycles_AL, costs.energy_AL, np.zeros(len(work), np.int64), int(costs.cycles_AL.sum()))
 
 
+def _compile_mappers() -> None:
+    g = GraphBuilder()
+    x = g.input("x", (1, 4, 8, 8), "NCHW")
+    work = workload(g.finish(g.add("conv", x, name="conv", out_channels=4, kernel=(3, 3))))
+    accelerator = registry.find("hardware/templates", "nvdla")(pes=64, bandwidth=8e9).accelerator()
+    for mapper in (Exhaustive(space="orders"), DivisorLattice(), RandomMapper()):
+        layer_costs(work, [accelerator], mapper)
+
+
 if __name__ == "__main__":
     compile_kernels()
+    if "--all" in sys.argv:
+        _compile_mappers()

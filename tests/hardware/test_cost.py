@@ -10,8 +10,10 @@ from _layers import random_row, workload
 
 from archip.core.errors import UserError
 from archip.hardware import cost as module
+from archip.hardware.accelerator import Skipping
 from archip.hardware.cost import layer_costs
 from archip.hardware.mappers.exhaustive import Exhaustive
+from archip.hardware.models.loopnest import Loopnest, pack_layers
 from archip.hardware.templates.eyeriss import Eyeriss
 from archip.hardware.templates.nvdla import NVDLA
 from archip.hardware.templates.shidiannao import ShiDianNao
@@ -115,16 +117,13 @@ def test_bounds(random_work):
     assert (found.utilisation_AL > 0).all()
 
 
-def test_more_bandwidth_is_never_slower(random_work, monkeypatch):
+def test_more_bandwidth_is_never_slower(random_work):
     """Neither at least latency, nor, but for the slack, at least energy near it."""
     for slack in (0.01, 0.0):
-        module._remembered.clear()
-        monkeypatch.setattr(module, "Exhaustive", lambda slack=slack: Exhaustive(slack))
         for template in TEMPLATES:
             accelerators = [template(pes=160, bandwidth=8e9 * n).accelerator() for n in range(1, 9)]
-            cycles = layer_costs(random_work, accelerators).cycles_AL
+            cycles = layer_costs(random_work, accelerators, Exhaustive(slack)).cycles_AL
             assert (cycles[1:] <= cycles[:-1] * (1 + slack)).all()
-    module._remembered.clear()
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -141,6 +140,90 @@ def test_zeros_save_multiplications_only():
     np.testing.assert_array_equal(dense.cycles_AL, sparse.cycles_AL)
     multiplications_j = 4608 * (accelerator.multiply_j + accelerator.add_j)
     assert dense.energy_AL[0, 0] - sparse.energy_AL[0, 0] == pytest.approx(0.75 * multiplications_j)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 4), (1, 4), (1, 3)])
+def test_structured_zeros_are_skipped(n, m):
+    """C 12, K 256, 5 outputs on one multiplier: n / m of the products; weights of 8 + ceil(log2 m) bits."""
+    dense = NVDLA(pes=1, bandwidth=8e9).accelerator()
+    sparse = replace(dense, skipping=Skipping(n, m))
+    full = {"C": 12, "K": 256, "OY": 5, "density": (1.0, 1.0, 1.0)}
+    thin = full | {"density": (n / m, 1.0, 1.0)}
+    found = layer_costs(workload(full, thin, thin | {"C": m - 1}), [dense, sparse])
+    np.testing.assert_array_equal(found.cycles_AL[1, ::2], found.cycles_AL[0, ::2])  # dense, or fewer channels than m
+    assert found.cycles_AL[1, 1] < found.cycles_AL[0, 1]
+    assert (found.utilisation_AL <= 1).all()
+    mapping = found.mapping(1, 1)
+    assert mapping is not None
+    assert np.prod([times for _, times in mapping.temporal]) == 256 * 60 * n // m
+    geometry = [[1, 1, 256, 12, 5, 1, 1, 1]], [[1, 1]], [[0, 0]], [[1, 1]], [[8, 8, 8]]
+    layers = pack_layers(*(np.array(x) for x in geometry), np.array([[n / m, 1.0, 1.0]]))
+    costs = Loopnest().costs([sparse], layers, np.zeros((1, 2), int), [mapping])
+    dram = {row["operand"]: row for row in costs.breakdown(0) if row["memory"] == "dram"}
+    stored_bits = 256 * 12 * n // m * (8 + (m - 1).bit_length())
+    assert dram["W"]["read_bytes"] * 8 == pytest.approx(stored_bits, rel=0.01)
+    assert dram["I"]["read_bytes"] == pytest.approx(60, abs=8)  # all inputs, skipped or not
+    assert costs.mac_energy_j_M[0] == pytest.approx(256 * 60 * n / m * (dense.multiply_j + dense.add_j))
+
+
+def test_breakdown_adds_up(random_work):
+    accelerator = Eyeriss(pes=32, bandwidth=8e9).accelerator()
+    work = random_work.select(range(5))
+    layers = pack_layers(work.dims_LD, work.stride_L2, work.padding_L2, work.dilation_L2, work.bits_LO)
+    which = np.array([(0, i) for i in range(5)])
+    found = Exhaustive().search([accelerator], layers, which)
+    costs = Loopnest().costs([accelerator], layers, which, [found.mapping(p) for p in range(5)])
+    for m in range(5):
+        rows = costs.breakdown(m)
+        energy_j = sum(float(row["energy_j"]) for row in rows) + costs.mac_energy_j_M[m]
+        assert energy_j == pytest.approx(costs.energy_j_M[m])
+        assert {row["memory"] for row in rows} == {memory.name for memory in accelerator.memories}
+        assert costs.bottleneck(m) in {"compute", *(memory.name for memory in accelerator.memories)}
+        dram = next(row for row in rows if row["memory"] == "dram" and row["operand"] == "W")
+        assert dram["read_bytes"] >= work.dims_LD[m, [1, 2, 3, 6, 7]].prod() - 8
+        assert dram["written_bytes"] == 0
+
+
+def test_objectives_and_mappers(random_work):
+    accelerators = chips(pes=(160,), bandwidths=(8e9,))
+    fast, frugal = (layer_costs(random_work, accelerators, objective=o) for o in ("cycles", "energy"))
+    assert (frugal.energy_AL <= fast.energy_AL).all()
+    assert frugal.energy_AL.sum() < fast.energy_AL.sum()
+    assert frugal.cycles_AL.sum() > fast.cycles_AL.sum()
+    limited = layer_costs(random_work, accelerators, Exhaustive(limit_cycles=1000))
+    assert (limited.cycles_AL <= 1000).all()
+    a, layer = np.argwhere(~limited.feasible_AL)[0]
+    assert limited.reason(a, layer).startswith("no mapping within the limit: at least ")
+    with pytest.raises(UserError, match="objective 'edp' beside a mapper"):
+        layer_costs(random_work, accelerators, Exhaustive(), objective="edp")
+
+
+def test_pieces_change_nothing(random_work, monkeypatch):
+    accelerators = chips(pes=(32,), bandwidths=(8e9,))
+    module._remembered.clear()
+    whole = layer_costs(random_work, accelerators).cycles_AL
+    module._remembered.clear()
+    monkeypatch.setattr(module, "_PIECE", 7)
+    np.testing.assert_array_equal(layer_costs(random_work, accelerators).cycles_AL, whole)
+
+
+def test_attention_moves_both_operands_of_a_batched_product():
+    """Q K^T of 4 heads, 16 tokens, 8 channels: G 4, K 16, C 8, OY 16. Both operands differ by head and come once."""
+    accelerator = NVDLA(pes=32, bandwidth=8e9).accelerator()
+    geometry = [[1, 4, 16, 8, 16, 1, 1, 1]], [[1, 1]], [[0, 0]], [[1, 1]], [[8, 8, 8]]
+    layers = pack_layers(*(np.array(x) for x in geometry))
+    mapping = layer_costs(workload({"G": 4, "K": 16, "C": 8, "OY": 16}), [accelerator]).mapping(0, 0)
+    assert mapping is not None
+    rows = Loopnest().costs([accelerator], layers, np.zeros((1, 2), int), [mapping]).breakdown(0)
+    dram = {row["operand"]: row for row in rows if row["memory"] == "dram"}
+    assert dram["W"]["read_bytes"] == dram["I"]["read_bytes"] == 4 * 16 * 8
+    assert dram["O"]["written_bytes"] == 4 * 16 * 16
+
+
+@pytest.mark.parametrize("op", ["softmax", "layer_norm", "add", "avg_pool"])
+def test_vector_operators_are_traffic(op):
+    found = layer_costs(workload({"op": op, "moved": (0, 800, 800)}), [NVDLA(pes=32, bandwidth=8e9).accelerator()])
+    assert (found.cycles_AL[0, 0], found.bottleneck_AL[0, 0]) == (200, "dram")
 
 
 def test_no_accelerator_is_refused():

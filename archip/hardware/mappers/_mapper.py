@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from archip.hardware import cold_start
 from archip.hardware.accelerator import OPERANDS, Accelerator, Dataflow
 from archip.hardware.mappers import _search
 from archip.hardware.mapping import LOOPS, Mapping
@@ -141,6 +142,7 @@ class Mapper(ABC):
 
     def search(self, accelerators: Sequence[Accelerator], layers_L: np.ndarray, which_P2: np.ndarray) -> Found:
         """The best mapping of layer which[p, 1] on accelerator which[p, 0], for every pair p."""
+        cold_start.listen()
         which_P2 = np.ascontiguousarray(which_P2, dtype=np.int64)
         found = Found(accelerators, which_P2, np.zeros(len(which_P2), _search.FOUND))
         layers_L, rows_P2 = fit_to_accelerators(accelerators, layers_L, which_P2)

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archip.core.errors import UserError
+from archip.hardware import cold_start
 from archip.hardware.accelerator import OPERANDS, Accelerator, Skipping
 from archip.hardware.mapping import LOOPS, Mapping
 from archip.hardware.models import _kernels as kernels
@@ -124,6 +125,7 @@ class Loopnest:
         Raises:
             UserError: a mapping that does not multiply to its layer, does not fit its array, or is cut wrongly.
         """
+        cold_start.listen()
         n, given_M2 = len(mappings), np.asarray(which_M2, dtype=np.int64)
         layers_L, which_M2 = fit_to_accelerators(accelerators, layers_L, given_M2)
         asked_MDF = np.ones((n, kernels.MAX_ARRAY, 8), dtype=np.int64)
