@@ -8,8 +8,7 @@ mapping. Printed per tool and quantity (the tables' column names): rows, share e
 prints), within 1, 5 and 10 %, Spearman's rank correlation, and the worst row. `all_accesses` takes the worst of a row's
 access counts. A table that is absent is skipped, and so are rows on hardware that we have no description of; a table
 that cannot be read, or holds what our model refuses, is named with the reason.
-Expected: `maestro`, `zigzag` and `timeloop` exact on all rows; `scalesim` cycles and SRAM exact on all rows, DRAM reads
-on those with a closed form (`*_closed_form`).
+Expected: every quantity exact on all rows.
 """
 
 from __future__ import annotations
@@ -130,6 +129,7 @@ def scalesim_quantities(folder: Path) -> dict[str, Quantity]:
             1024 * _whole(rows, "filter_sram_kb"),
             1024 * _whole(rows, "ofmap_sram_kb"),
         ),
+        exact_dram=True,
     )
     calc = np.array([row["mode"] == "CALC" for row in rows])
     labels = _labels(rows, "network", "layer", "dataflow", "array_rows", "array_cols", "mode")
@@ -142,9 +142,6 @@ def scalesim_quantities(folder: Path) -> dict[str, Quantity]:
         return Quantity(values[chosen], found[name][chosen].astype(float), unit, picked)
 
     quantities = {name: quantity(name, calc) for name in printed}
-    for name in ("ifmap", "filter"):
-        column = f"{name}_dram_reads"
-        quantities[f"{column}_closed_form"] = quantity(column, calc & found[f"{name}_dram_exact"])
     without_stalls = printed["total_cycles"] - _numbers(rows, "stall_cycles")
     quantities["user_total_less_stall_cycles"] = quantity("total_cycles", ~calc, without_stalls)
     for name in ("ifmap_sram_reads", "filter_sram_reads", "ofmap_sram_writes"):

@@ -41,6 +41,73 @@ def walk(dataflow, M, N, K, R, C):
     return cycles, ifmap, filters, ofmap
 
 
+class Buffer:
+    """The tool's read buffer: of 100 sets the window has 50; when they are full it starts anew."""
+
+    def __init__(self, n_bytes):
+        self.set_size, self.sets, self.filling, self.reads = n_bytes // 100, [], set(), 0
+
+    def access(self, element):
+        if element in self.filling or any(element in held for held in self.sets):
+            return
+        self.filling.add(element)
+        self.reads += 1
+        if len(self.filling) == self.set_size:
+            self.sets.append(self.filling)
+            self.filling = set()
+        if len(self.sets) == 50:
+            self.sets = []
+
+
+def dram_reads(dataflow, layer, R, C, ifmap_bytes, filter_bytes):
+    """DRAM reads of inputs and filters, element by element in the order in which the array asks for them."""
+    ch, size, step = layer["C"], layer["FY"], layer["stride"]
+    outputs = [(y, x) for y in range(layer["OY"]) for x in range(layer["OX"])]
+    taps = [(y, x, c) for y in range(size) for x in range(layer["FX"]) for c in range(ch)]
+    pixel = lambda m, k: (outputs[m][0] * step + taps[k][0], outputs[m][1] * step + taps[k][1], taps[k][2])  # noqa: E731
+    M, N, K = len(outputs), layer["K"], len(taps)
+    over_rows, over_cols, streamed = {"ws": (K, N, M), "is": (K, M, N), "os": (M, N, K)}[dataflow]
+    ifmap, filters = Buffer(ifmap_bytes), Buffer(filter_bytes)
+    for left in range(0, over_cols, C):
+        columns = range(left, min(over_cols, left + C))
+        for top in range(0, over_rows, R):
+            rows = range(top, min(over_rows, top + R))
+            if dataflow != "os":
+                for r in reversed(rows):
+                    for c in columns:
+                        (filters.access((r, c)) if dataflow == "ws" else ifmap.access(pixel(c, r)))
+            for cycle in range(streamed + max(len(rows), len(columns)) - 1):
+                for lane, r in enumerate(rows):
+                    if 0 <= cycle - lane < streamed:
+                        t = cycle - lane
+                        if dataflow == "is":
+                            filters.access((r, t))
+                        else:
+                            ifmap.access(pixel(t, r) if dataflow == "ws" else pixel(r, t))
+                for lane, c in enumerate(columns):
+                    if dataflow == "os" and 0 <= cycle - lane < streamed:
+                        filters.access((cycle - lane, c))
+    return ifmap.reads, filters.reads
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(st.data())
+def test_dram_reads_equal_a_walk_through_the_accesses(data):
+    draw = lambda least, most: data.draw(st.integers(least, most))  # noqa: E731
+    layer = {name: draw(1, 6) for name in ("K", "C", "OY", "OX")}
+    layer |= {name: draw(1, 3) for name in ("FY", "FX", "stride")}
+    dataflow, R, C = data.draw(st.sampled_from(["ws", "os", "is"])), draw(1, 5), draw(1, 5)
+    ifmap_bytes, filter_bytes = draw(2, 4) * 100, 200
+    expected = dram_reads(dataflow, layer, R, C, ifmap_bytes, filter_bytes)
+    sram = (ifmap_bytes, filter_bytes, 200)
+    closed, walked = (one(layer, dataflow, R, C, sram_bytes=sram, exact_dram=exact) for exact in (False, True))
+    for name, reads in zip(("ifmap", "filter"), expected, strict=True):
+        assert walked[f"{name}_dram_reads"] == reads, (name, dataflow, layer)
+        assert walked[f"{name}_dram_exact"]
+        assert closed[f"{name}_dram_reads"] == reads or not closed[f"{name}_dram_exact"]
+        assert closed[f"{name}_dram_reads"] <= reads
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     dataflow=st.sampled_from(["ws", "os", "is"]),
