@@ -58,6 +58,7 @@ def register(app: typer.Typer) -> None:
             int, typer.Option(min=1, help="early: train so many of the best in full, paid with queries.")
         ] = 1,
         batch: Annotated[int, typer.Option(min=1, help="Candidates asked for at once.")] = 1,
+        merge: Annotated[bool, typer.Option(help="Rows that are the same network are one query.")] = True,
         jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
         out: Annotated[Path | None, typer.Option(help="Folder for report.html, report.md and curves.json.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
@@ -91,7 +92,7 @@ def register(app: typer.Typer) -> None:
         chosen = Bench(
             table=table, data=folder, metric=metric, protocol=protocol,
             budget=budget or (200 if seconds is None else 5000), limits=_limits(table, folder, limit or []),
-            seconds=seconds, promote=promote, batch=batch,
+            seconds=seconds, promote=promote, batch=batch, merge=merge,
         )  # fmt: skip
         strategies = _strategies(strategy or [])
         here = setting(chosen)

@@ -56,6 +56,7 @@ class Bench:
         seconds: ends a search when the trainings of the networks asked for take longer; None: no such end.
         promote: of the early protocol: how many of the best are trained in full, to answer with the best of them.
         batch: candidates asked for at once.
+        merge: whether rows that are the same network are one query (`spaces/tabular.py`).
     """
 
     table: str
@@ -67,6 +68,7 @@ class Bench:
     seconds: float | None = None
     promote: int = 1
     batch: int = 1
+    merge: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def setting(bench: Bench) -> Setting:
         UserError: an unknown table, metric or limit, a protocol that the table does not have, or limits that no row
             keeps.
     """
-    space = Tabular(bench.table, bench.data)
+    space = Tabular(bench.table, bench.data, bench.merge)
     table = space.rows
     name, search = table.search(bench.metric)
     shown = search.full

@@ -32,10 +32,13 @@ class Tabular:
     Attributes:
         table: a known table, or the path of a YAML file that declares one.
         data: folder of its files, if not one of archip's data folders.
+        merge: whether rows that are the same network are one genotype; without, each row is one of its own, as in
+            comparisons that look at the strings only.
     """
 
     table: str
     data: str | None = None
+    merge: bool = True
 
     @cached_property
     def rows(self) -> Table:
@@ -48,7 +51,11 @@ class Tabular:
     @cached_property
     def size(self) -> float:
         """Number of different networks."""
-        return len(np.unique(self.rows.keys.same_N))
+        return len(np.unique(self._same_N))
+
+    @cached_property
+    def _same_N(self) -> np.ndarray:
+        return self.rows.keys.same_N if self.merge else np.arange(self.rows.n_rows)
 
     def row(self, genotype: Mapping[str, Any]) -> int:
         """The row of a genotype.
@@ -71,7 +78,7 @@ class Tabular:
 
     def genotype(self, row: int) -> dict[str, Any]:
         """The genotype of a row (of the network that it is)."""
-        codes = self.rows.keys.codes_NG[self.rows.keys.same_N[row]].tolist()
+        codes = self.rows.keys.codes_NG[self._same_N[row]].tolist()
         return {
             name: knob.values[code]
             for (name, knob), code in zip(self.knobs.items(), codes, strict=True)
@@ -95,7 +102,7 @@ class Tabular:
         return map(self.genotype, self._steps.neighbours(self.row(genotype)))
 
     def enumerate(self) -> Iterator[dict[str, Any]]:
-        return map(self.genotype, np.unique(self.rows.keys.same_N).tolist())
+        return map(self.genotype, np.unique(self._same_N).tolist())
 
     def decide(self, choose: Callable[[str, Sequence[int]], int]) -> dict[str, Any]:
         """The genotype of a row of decisions; only codes that some row still has are offered."""
@@ -141,5 +148,5 @@ class Tabular:
         if keys.hash_N is not None and self.rows.spec.graph is not None:
             return GraphSteps(knobs, keys.codes_NG, keys.hash_N, self.rows.spec.graph.max_edges)
         if self._is_grid:
-            return GridSteps(knobs, keys.codes_NG, keys.same_N)
+            return GridSteps(knobs, keys.codes_NG, self._same_N)
         return NearestSteps(knobs, keys.codes_NG)
