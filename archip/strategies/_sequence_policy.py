@@ -1,6 +1,8 @@
 """Sequence policy: an LSTM that decides knob after knob and sees what it decided before.
 
 Source: Zoph and Le 2017, arXiv:1611.01578, section 3 (controller); Pham et al. 2018, arXiv:1802.03268, appendix A.
+
+Legend: N rows of decisions, T the most decisions of a row, H hidden units, C codes of all knobs in a row.
 """
 
 from __future__ import annotations
@@ -17,8 +19,24 @@ from archip.strategies._controller import Decision, softmax
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
-__all__ = ["SequencePolicy"]
+__all__ = ["Followed", "SequencePolicy"]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What the policy makes of given rows of decisions, with gradients; where a row has ended, zero.
+
+    Attributes:
+        log_p_NT: of the decision that was taken.
+        entropy_NT: of the choice.
+        end_NH: hidden state after the last decision of the row was fed.
+    """
+
+    log_p_NT: torch.Tensor
+    entropy_NT: torch.Tensor
+    end_NH: torch.Tensor
 
 
 class SequencePolicy:
@@ -26,37 +44,43 @@ class SequencePolicy:
 
     A decision is embedded (a table for each knob) and fed back; each knob has its own output layer, over the codes of
     its values. Deterministic for a seed.
+
+    Attributes:
+        place: knob → the place of its first code among all codes.
+        n_codes: C.
     """
 
-    def __init__(self, knobs: Mapping[str, Knob], hidden: int, lr: float, entropy: float, seed: int = 0) -> None:
+    def __init__(
+        self, knobs: Mapping[str, Knob], hidden: int, lr: float, entropy: float, seed: int = 0, init: float = 0.1
+    ) -> None:
         try:
             import torch
         except ImportError:
             raise MissingExtra("torch", "torch", "a controller with an LSTM") from None
         from torch import nn
 
-        generator = torch.Generator().manual_seed(seed)
+        sizes = [len(knob.values) for knob in knobs.values()]
+        self.place = dict(zip(knobs, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+        self.n_codes = sum(sizes)
+        self._sizes = dict(zip(knobs, sizes, strict=True))
         self._entropy = entropy
-        self._cell = nn.LSTMCell(hidden, hidden)
-        self._first = nn.Parameter(torch.zeros(1, hidden))
-        self._heads = nn.ModuleDict({_key(n): nn.Linear(hidden, len(k.values)) for n, k in knobs.items()})
-        self._embeddings = nn.ModuleDict({_key(n): nn.Embedding(len(k.values), hidden) for n, k in knobs.items()})
-        self._all = nn.ModuleList([self._cell, self._heads, self._embeddings])
-        self._parameters = [*self._all.parameters(), self._first]
+        self._lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self._head = nn.Linear(hidden, self.n_codes)
+        self._embedding = nn.Embedding(self.n_codes + 1, hidden)  # the last is what the first step is fed
+        self._parameters = [*self._lstm.parameters(), *self._head.parameters(), *self._embedding.parameters()]
+        generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in self._parameters:
-                parameter.uniform_(-0.1, 0.1, generator=generator)  # as in ENAS' released code
+                parameter.uniform_(-init, init, generator=generator)  # 0.1 in ENAS' released code
         self._adam = torch.optim.Adam(self._parameters, lr=lr)
+        self._rows: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
         self._read()
 
     def _read(self) -> None:
         """The weights in numpy, for proposing."""
         self._walked: tuple[list[Decision], _State | None] = ([], None)
-        array = {name: p.detach().double().numpy() for name, p in self._all.named_parameters()}
-        cell = [array[f"0.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        heads = {k: (array[f"1.{k}.weight"], array[f"1.{k}.bias"]) for k in self._heads}
-        embeddings = {k: array[f"2.{k}.weight"] for k in self._embeddings}
-        self._numbers = _Numbers(cell, heads, embeddings, self._first.detach().double().numpy()[0])
+        numbers = [p.detach().double().numpy() for p in self._parameters]
+        self._numbers = _Numbers(numbers[:4], numbers[4], numbers[5], numbers[6])
 
     def probabilities(self, before: Sequence[Decision], knob: str, allowed: Sequence[int]) -> np.ndarray:
         """Of each allowed code of `knob`, after the decisions `before`; in numpy, since torch takes 20 times longer."""
@@ -64,10 +88,32 @@ class SequencePolicy:
         if state is None or fed != list(before[: len(fed)]):
             fed, state = [], self._numbers.start
         for decision in before[len(fed) :]:
-            state = self._numbers.advance(decision, state)
+            state = self._numbers.advance(self.place[decision.knob] + decision.code, state)
         self._walked = (list(before), state)
-        weight, bias = self._numbers.heads[_key(knob)]
-        return softmax((weight @ state[0] + bias)[list(allowed)])
+        first, last = self.place[knob], self.place[knob] + self._sizes[knob]
+        logits = self._numbers.head[first:last] @ state[0] + self._numbers.bias[first:last]
+        return softmax(logits[list(allowed)])
+
+    def follow(self, rows: Sequence[Sequence[Decision]]) -> Followed:
+        """Feed rows of decisions, all at once."""
+        import torch
+
+        n, longest = len(rows), max(map(len, rows))
+        codes_NT = np.full((n, longest + 1), self.n_codes)
+        open_NTC = np.zeros((n, longest, self.n_codes), dtype=bool)
+        open_NTC[:, :, 0] = True  # a row that has ended has one choice: nothing is decided
+        for row, decisions in enumerate(rows):
+            codes_NT[row, 1 : len(decisions) + 1] = [self.place[d.knob] + d.code for d in decisions]
+            open_NTC[row, : len(decisions)] = [self._allowed(d) for d in decisions]
+        states_NTH, _ = self._lstm(self._embedding(torch.from_numpy(codes_NT)))
+        closed_NTC = ~torch.from_numpy(open_NTC)
+        logits_NTC = self._head(states_NTH[:, :-1]).masked_fill(closed_NTC, -torch.inf)
+        log_p_NTC = logits_NTC.log_softmax(2)
+        entropy_NT = -(log_p_NTC.exp() * log_p_NTC.masked_fill(closed_NTC, 0.0)).sum(2)
+        taken_NT = torch.from_numpy(codes_NT[:, 1:] % self.n_codes)  # what stands for nothing becomes the one choice
+        ends_N = torch.tensor([len(decisions) for decisions in rows])
+        log_p_NT = log_p_NTC.gather(2, taken_NT[:, :, None])[:, :, 0]
+        return Followed(log_p_NT, entropy_NT, states_NTH[torch.arange(n), ends_N])
 
     def learn(self, episodes: Sequence[tuple[Sequence[Decision], Sequence[float]]]) -> None:
         """One step of gradient ascent on the mean of Σ advantage · log p(decision) + entropy.
@@ -75,12 +121,16 @@ class SequencePolicy:
         Args:
             episodes: decisions and the advantage of each; decisions with advantage NaN were given, not taken.
         """
+        self.descend(self._loss(episodes) / len(episodes))
+
+    def adopt(self, module: nn.Module) -> None:
+        """Train the parameters of a module, which is part of losses to come, along with the policy's."""
+        self._adam.add_param_group({"params": list(module.parameters())})
+
+    def descend(self, loss: torch.Tensor) -> None:
+        """One step of Adam on a loss that was made of what `follow` gave."""
         import torch
 
-        by_knobs: dict[tuple[str, ...], list[tuple[Sequence[Decision], Sequence[float]]]] = {}
-        for decisions, advantages in episodes:
-            by_knobs.setdefault(tuple(d.knob for d in decisions), []).append((decisions, advantages))
-        loss = torch.stack([self._loss(rows) for rows in by_knobs.values()]).sum() / len(episodes)
         self._adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 5.0)
@@ -88,58 +138,48 @@ class SequencePolicy:
         self._read()
 
     def _loss(self, episodes: Sequence[tuple[Sequence[Decision], Sequence[float]]]) -> torch.Tensor:
-        """-Σ (advantage · log p + entropy) over episodes that decide on the same knobs in the same order."""
+        """-Σ (advantage · log p + entropy)."""
         import torch
 
-        advantages_NT = torch.tensor([list(advantages) for _, advantages in episodes])
-        total = torch.zeros(())
-        state = self._cell(self._first.expand(len(episodes), -1))
-        for t, column in enumerate(zip(*(decisions for decisions, _ in episodes), strict=True)):
-            key, codes = _key(column[0].knob), torch.tensor([d.code for d in column])
-            logits_NV = self._heads[key](state[0])
-            forbidden_NV = torch.ones_like(logits_NV, dtype=torch.bool)
-            for row, decision in enumerate(column):
-                forbidden_NV[row, list(decision.allowed)] = False
-            log_p_NV = logits_NV.masked_fill(forbidden_NV, -torch.inf).log_softmax(1)
-            entropy_N = -(log_p_NV.exp() * log_p_NV.masked_fill(forbidden_NV, 0.0)).sum(1)
-            taken_N = log_p_NV.gather(1, codes[:, None])[:, 0]
-            was_taken_N = ~advantages_NT[:, t].isnan()
-            worth_N = advantages_NT[:, t].nan_to_num() * taken_N + self._entropy * entropy_N
-            total = total - worth_N[was_taken_N].sum()
-            state = self._cell(self._embeddings[key](codes), state)
-        return total
+        seen = self.follow([decisions for decisions, _ in episodes])
+        advantages_NT = torch.full(seen.log_p_NT.shape, torch.nan)
+        for row, (_, advantages) in enumerate(episodes):
+            advantages_NT[row, : len(advantages)] = torch.tensor(list(advantages))
+        worth_NT = advantages_NT.nan_to_num() * seen.log_p_NT + self._entropy * seen.entropy_NT
+        return -worth_NT[~advantages_NT.isnan()].sum()
+
+    def _allowed(self, decision: Decision) -> np.ndarray:
+        """[C] whether a code may be decided on."""
+        key = (decision.knob, decision.allowed)
+        if key not in self._rows:
+            self._rows[key] = np.zeros(self.n_codes, dtype=bool)
+            self._rows[key][self.place[decision.knob] + np.array(decision.allowed)] = True
+        return self._rows[key]
 
 
-_State = tuple[np.ndarray, np.ndarray]  # h and c of the LSTM, [hidden]
+_State = tuple[np.ndarray, np.ndarray]  # h and c of the LSTM, [H]
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """The policy's weights; the equations of the LSTM are those of `torch.nn.LSTMCell`."""
+    """The policy's weights; the equations of the LSTM are those of `torch.nn.LSTM`."""
 
-    cell: list[np.ndarray]
-    heads: dict[str, tuple[np.ndarray, np.ndarray]]
-    embeddings: dict[str, np.ndarray]
-    first: np.ndarray
+    lstm: list[np.ndarray]
+    head: np.ndarray
+    bias: np.ndarray
+    embedding: np.ndarray
 
     @property
     def start(self) -> _State:
-        return self._step(self.first, (np.zeros_like(self.first), np.zeros_like(self.first)))
+        nothing = np.zeros(self.embedding.shape[1])
+        return self.advance(-1, (nothing, nothing))
 
-    def advance(self, decision: Decision, state: _State) -> _State:
-        return self._step(self.embeddings[_key(decision.knob)][decision.code], state)
-
-    def _step(self, x: np.ndarray, state: _State) -> _State:
-        w_x, w_h, b_x, b_h = self.cell
-        i, f, g, o = np.split(w_x @ x + b_x + w_h @ state[0] + b_h, 4)
+    def advance(self, code: int, state: _State) -> _State:
+        w_x, w_h, b_x, b_h = self.lstm
+        i, f, g, o = np.split(w_x @ self.embedding[code] + b_x + w_h @ state[0] + b_h, 4)
         c = _sigmoid(f) * state[1] + _sigmoid(i) * np.tanh(g)
         return _sigmoid(o) * np.tanh(c), c
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return (1 + np.tanh(x / 2)) / 2
-
-
-def _key(knob: str) -> str:
-    """Torch's names of modules have no dots."""
-    return knob.replace(".", "/")
