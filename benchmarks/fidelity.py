@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from archip.core.errors import UserError
 from archip.hardware.models import maestro, systolic
-from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.models.timeloop import Timeloop
+from archip.ir.layer_table import LayerTable
 
 Rows = list[dict[str, str]]
 Floats = NDArray[np.float64]

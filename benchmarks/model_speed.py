@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from archip.hardware.models import maestro, systolic
-from archip.hardware.models._layer_table import LayerTable
+from archip.ir.layer_table import LayerTable
 from benchmarks._machine import write_result
 
 _BATCH = 1 << 16

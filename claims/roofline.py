@@ -5,9 +5,9 @@ Compared with SCALE-Sim's systolic model, which knows of arrays and folds and no
 
 import numpy as np
 
-from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.models.roofline import Roofline
 from archip.hardware.models.systolic import Systolic
+from archip.ir.layer_table import LayerTable
 from claims._claim import Observed
 from claims._convnets import alexnet, convolutions, mobilenet_v1, vgg16
 

@@ -10,7 +10,7 @@ from archip.cli._cost_model import Read
 from archip.core.errors import UserError
 
 if TYPE_CHECKING:
-    from archip.hardware.models._layer_table import LayerTable
+    from archip.ir.layer_table import LayerTable
 
 __all__ = ["priced"]
 
@@ -49,7 +49,7 @@ def priced(model: Literal["maestro", "systolic"], read: Read, given: dict[str, A
 
 def _rows(read: Read) -> tuple[tuple[dict[str, Any], ...], LayerTable]:
     """What the layers are called, each kind once, and their sizes."""
-    from archip.hardware.models._layer_table import LayerTable
+    from archip.ir.layer_table import LayerTable
 
     if read.table is not None:
         every = LayerTable.read_csv(read.table)

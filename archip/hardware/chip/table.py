@@ -32,8 +32,8 @@ from archip.hardware.accelerator import Accelerator
 from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec, CoreDesign
 from archip.hardware.cost import layer_costs
 from archip.hardware.models import maestro
-from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.schedule._label_dp import NEVER
+from archip.ir.layer_table import LayerTable
 from archip.ir.workload import Workload
 
 __all__ = ["CostTable", "cost_table", "unit_rows"]

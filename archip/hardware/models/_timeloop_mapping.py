@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from archip.core.errors import UserError
 from archip.hardware.mapping import LOOPS
-from archip.hardware.models._layer_table import LayerTable
+from archip.ir.layer_table import LayerTable
 
 __all__ = ["read_mapping"]
 

@@ -39,7 +39,7 @@ from pydantic import Field
 from archip.core.errors import UserError, nearest
 from archip.hardware.models import _maestro_kernels as kernels
 from archip.hardware.models import _maestro_state as state
-from archip.hardware.models._layer_table import LayerTable
+from archip.ir.layer_table import LayerTable
 
 __all__ = ["Maestro"]
 

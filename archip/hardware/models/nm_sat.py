@@ -22,9 +22,9 @@ from pydantic import Field
 
 from archip.core.errors import UserError
 from archip.hardware.models import systolic
-from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.models._light import Count, Table
 from archip.hardware.models._training import PRODUCTS, needed, products
+from archip.ir.layer_table import LayerTable
 from archip.ir.workload import Workload
 
 __all__ = ["NmSat"]

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from archip.core.errors import UserError
 from archip.hardware.models import _systolic_kernels as kernels
-from archip.hardware.models._layer_table import LayerTable
+from archip.ir.layer_table import LayerTable
 
 __all__ = ["Systolic"]
 

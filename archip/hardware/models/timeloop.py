@@ -28,8 +28,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from archip.hardware.models import _timeloop_kernels as kernels
-from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.models._timeloop_mapping import read_mapping
+from archip.ir.layer_table import LayerTable
 
 __all__ = ["Timeloop"]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from archip.core import registry
 from archip.core.errors import UserError
 from archip.hardware.models import maestro
-from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.models.maestro import DATAFLOWS, Maestro
+from archip.ir.layer_table import LayerTable
 
 sys.path.insert(0, str(Path(__file__).parent))
 import _maestro_by_rule

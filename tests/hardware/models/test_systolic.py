@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from archip.core import registry
 from archip.core.errors import UserError
 from archip.hardware.models import systolic
-from archip.hardware.models._layer_table import LayerTable
+from archip.ir.layer_table import LayerTable
 
 
 def one(layer, dataflow="ws", rows=4, cols=4, **options):

@@ -14,8 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archip.core.errors import UserError
-from archip.hardware.models._layer_table import LayerTable
 from archip.hardware.models.timeloop import EYERISS_256, Level, Timeloop
+from archip.ir.layer_table import LayerTable
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _timeloop_by_sets import BySets

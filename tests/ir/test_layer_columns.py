@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from archip.core.errors import UserError
-from archip.hardware.models._layer_table import LayerTable
 from archip.ir.graph import GraphBuilder
+from archip.ir.layer_table import LayerTable
 from archip.ir.workload import workload
 
 
@@ -18,9 +18,9 @@ def test_missing_columns_are_neutral():
     ("columns", "message"),
     [
         ({"K": 4}, "column C is missing"),
-        ({"K": [4, 0], "C": 1}, "row 2: K is 0"),
-        ({"K": 4, "C": 1, "padding": -1}, "padding is -1"),
-        ({"K": 4, "C": 6, "groups": 4}, "groups do not divide"),
+        ({"K": [4, 0], "C": 1}, "row 2, column K: 0 is out of range"),
+        ({"K": 4, "C": 1, "padding": -1}, "row 1, column padding: -1 is out of range"),
+        ({"K": 4, "C": 6, "groups": 4}, "row 1, column groups: K 4 and C 6 do not divide into 4"),
     ],
 )
 def test_bad_columns(columns, message):
