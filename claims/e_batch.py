@@ -9,8 +9,8 @@ import numpy as np
 from archip.hardware.schedule.e_batch import EBatch, Engine, Layer
 from claims._claim import Observed
 
-EXPECTED = """Useful share of all steps, mean of ten draws, each within 0.03: padded batches 0.522, by length 0.966, slots
-0.956. Steps per answer fall by 1.8 within 10 % against padded batches (paper: throughput 1.8 x on E-PUR). The
+EXPECTED = """Useful share of all steps, mean of ten draws, each within 0.03: padded batches 0.522, by length 0.966,
+slots 0.956. Steps per answer fall by 1.8 within 10 % against padded batches (paper: throughput 1.8 x on E-PUR). The
 weight energy of a step is 1/k of that at k = 1 up to the k at which activations spill, and above 1/k beyond."""
 SOURCE = "arXiv:2009.10656, abstract; card EBATCH (measured)"
 

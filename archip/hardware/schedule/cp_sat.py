@@ -10,7 +10,6 @@ solved by OR-Tools' CP-SAT. HAP's schedule is the first solution. Energies are r
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -34,12 +33,11 @@ class CpSat(Policy):
     limits was found, the answer is HAP's and proves nothing.
     """
 
-    time_limit_s: Annotated[float, Field(gt=0)] = 10.0
+    time_limit_s: Annotated[float, Field(gt=0)] = 10.0  # of the solver
     seed: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=1)] = 1
 
     def solve(self, jobs: Jobs, limits: Limits) -> Solution:
-        deadline = time.monotonic() + self.time_limit_s
         weight_LK, unit_j = _whole_energies(jobs.energy_LK)
         guess = Hap().solve(jobs, limits)
         caps: dict[Quantity, int] = {}
@@ -50,16 +48,18 @@ class CpSat(Policy):
             slack = len(weight_LK) / 2  # of rounding
             caps = {"energy": math.floor(limits.energy_j / unit_j + slack)}
         question = _Question(jobs, weight_LK, self.seed, self.workers)
-        answer = question.minimise(first, caps, guess, deadline)
+        answer = question.minimise(first, caps, guess, self.time_limit_s)
+        left_s = self.time_limit_s - answer.seconds
         if answer.is_impossible:  # the limit gives way: what it limits is minimised
             first = "energy" if first == "cycles" else "cycles"
             caps = {}
-            answer = question.minimise(first, caps, guess, deadline)
+            answer = question.minimise(first, caps, guess, left_s)
+            left_s -= answer.seconds
         if answer.core_L is None:
             return guess
         if answer.gap == 0:
             second: Quantity = "energy" if first == "cycles" else "cycles"
-            better = question.minimise(second, {**caps, first: answer.value}, answer, deadline)
+            better = question.minimise(second, {**caps, first: answer.value}, answer, left_s)
             if better.core_L is not None:
                 answer = better._replace(gap=0.0)
         return _begun_early(jobs, answer)
@@ -73,6 +73,7 @@ class _Answer(NamedTuple):
     gap: float | None = None
     value: int = 0
     is_impossible: bool = False
+    seconds: float = 0.0
 
 
 class _Question(NamedTuple):
@@ -82,17 +83,16 @@ class _Question(NamedTuple):
     workers: int
 
     def minimise(
-        self, quantity: Quantity, caps: dict[Quantity, int], guess: Solution | _Answer, deadline: float
+        self, quantity: Quantity, caps: dict[Quantity, int], guess: Solution | _Answer, seconds: float
     ) -> _Answer:
         """The least of one quantity within the caps.
 
         Args:
             guess: where to begin; it need not keep the caps.
-            deadline: by `time.monotonic`.
+            seconds: for the solver.
         """
         from ortools.sat.python import cp_model
 
-        seconds = deadline - time.monotonic()
         if seconds <= 0:
             return _Answer()
         model, runs_LK, start_L, amount = self._model(caps)
@@ -109,13 +109,14 @@ class _Question(NamedTuple):
         solver.parameters.num_workers = self.workers
         status = solver.solve(model)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            return _Answer(is_impossible=status == cp_model.INFEASIBLE)
+            return _Answer(is_impossible=status == cp_model.INFEASIBLE, seconds=solver.wall_time)
         value, bound = round(solver.objective_value), math.ceil(solver.best_objective_bound - 1e-6)
         return _Answer(
             core_L=np.array([next(k for k, runs in row.items() if solver.value(runs)) for row in runs_LK]),
             start_L=np.array([solver.value(start) for start in start_L]),
             gap=0.0 if status == cp_model.OPTIMAL else (value - bound) / value,
             value=value,
+            seconds=solver.wall_time,
         )
 
     def _model(self, caps: dict[Quantity, int]) -> tuple[Any, list[dict[int, Any]], list[Any], dict[Quantity, Any]]:

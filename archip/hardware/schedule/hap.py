@@ -8,7 +8,8 @@ Source: Yang et al. 2020, arXiv:2002.04116, section IV (heterogeneous assignment
 ratio rule that it does not print; here several first assignments are repaired, then improved one move at a time.
 Differs: list scheduling is one more first assignment, and each is repaired twice, by the least energy for each cycle
 saved and by the shortest makespan. On random instances of two chains on two cores that cuts the mean loss of energy
-against the optimum from 1.0 to 0.6 %, and the missed feasible limits from 1 % to 0.1 %.
+against the best list schedule from 1.0 to 0.6 %, and the missed feasible limits from 1 % to 0.1 %. Against the best
+schedule of all (`cp_sat`) it loses 2 % and misses 0.4 %: list scheduling never lets a core wait.
 """
 
 from __future__ import annotations
