@@ -11,6 +11,8 @@ import sys
 import numpy as np
 
 from archip.core import registry
+from archip.hardware.chip.explore import explore
+from archip.hardware.chip.space import ChipSpec, Pes
 from archip.hardware.cost import layer_costs
 from archip.hardware.mappers.divisor_lattice import DivisorLattice
 from archip.hardware.mappers.exhaustive import Exhaustive
@@ -44,7 +46,17 @@ def _compile_mappers() -> None:
         layer_costs(work, [accelerator], mapper)
 
 
+def _compile_chips() -> None:
+    g = GraphBuilder()
+    x = g.input("x", (1, 4, 8, 8), "NCHW")
+    work = workload(g.finish(g.add("conv", x, name="conv", out_channels=4, kernel=(3, 3))))
+    spec = ChipSpec(pes=Pes(total=256, step=64))
+    for minimise in ("energy", "latency", "area", None):
+        explore({"a": work, "b": work}, spec, minimise=minimise)
+
+
 if __name__ == "__main__":
     compile_kernels()
     if "--all" in sys.argv:
         _compile_mappers()
+        _compile_chips()

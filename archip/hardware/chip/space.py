@@ -133,8 +133,8 @@ class ChipSpec:
     @cached_property
     def designs(self) -> tuple[CoreDesign, ...]:
         """Every core: dataflow by dataflow, then by PEs, bandwidth and buffers."""
-        values = [range(least, total + 1, step) for total, step, least in self._shares.values()]
-        return tuple(CoreDesign(*core) for core in product(self.dataflows, *values, self.buffers))
+        pes, bandwidth = (range(least, total + 1, step) for total, step, least in self._shares.values())
+        return tuple(CoreDesign(*core) for core in product(self.dataflows, pes, bandwidth, self.buffers))
 
     @property
     def totals_R(self) -> np.ndarray:

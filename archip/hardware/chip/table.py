@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -78,10 +78,14 @@ class CostTable:
 
     def select(self, rows: np.ndarray) -> CostTable:
         """The table of these core designs."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("use_DR", "cycles_DL", "energy_DL", "area_D"):
-            columns[name] = columns[name][rows]
-        return CostTable(**columns | {"designs": tuple(self.designs[int(i)] for i in rows)})
+        return replace(
+            self,
+            designs=tuple(self.designs[int(i)] for i in rows),
+            use_DR=self.use_DR[rows],
+            cycles_DL=self.cycles_DL[rows],
+            energy_DL=self.energy_DL[rows],
+            area_D=self.area_D[rows],
+        )
 
 
 class _Costs(NamedTuple):

@@ -1,4 +1,4 @@
-"""Chips by brute force: every set of cores within the totals, every assignment, every order. Shares no code with archip.
+"""Chips by brute force: every set of cores within the totals, every assignment, every order; no code of archip.
 
 Slow and plain on purpose: it knows no dominance of cores, no bound and no relaxation.
 """

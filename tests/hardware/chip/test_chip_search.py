@@ -8,9 +8,10 @@ from _brute import all_points, chips, front, outcomes, random_table
 
 from archip.hardware.chip.bounds import no_limits
 from archip.hardware.chip.front import pareto_chips
-from archip.hardware.chip.search import best_chip
+from archip.hardware.chip.search import Metric, best_chip
+from archip.hardware.schedule._label_dp import NEVER
 
-KEYS = {"energy": (1, 0, 2), "latency": (0, 1, 2), "area": (2, 1, 0)}
+KEYS: dict[Metric, tuple[int, ...]] = {"energy": (1, 0, 2), "latency": (0, 1, 2), "area": (2, 1, 0)}
 
 
 def instance(seed: int):
@@ -59,13 +60,14 @@ def add_up(certificate, table):
 
 
 def check_witness(table, point):
-    """Area and energy of the assignment are those of the point, its makespan can be kept, its start cycles are valid."""
+    """Area, energy and shortest makespan of the assignment are those of the point; its start cycles are valid."""
     rows, layers = list(point.designs), np.arange(len(table.layers))
     cycles_L = table.cycles_DL[rows][point.core_L, layers]
     assert int(table.area_D[rows].sum()) == point.area
     assert int(table.energy_DL[rows][point.core_L, layers].sum()) == point.energy
-    spans = outcomes([cycles_L.tolist()], [[0] * len(layers)], [0, *layers[1:].tolist(), len(layers)])
-    assert spans  # the assignment runs everything
+    only_KL = np.where(np.arange(len(rows))[:, None] == point.core_L, cycles_L, NEVER)
+    spans = outcomes(only_KL.tolist(), np.zeros_like(only_KL).tolist(), table.first_C.tolist())
+    assert min(spans)[0] == point.cycles
     if point.start_L is not None:
         end_L = point.start_L + cycles_L
         assert end_L.max() == point.cycles

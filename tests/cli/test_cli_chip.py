@@ -1,0 +1,130 @@
+"""``archip chip`` and ``archip.chip``: models, limits, JSON, files, and what is said where nothing is feasible."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import archip
+from archip.cli.main import app
+from archip.core.errors import UserError
+
+A, B = "resnet9:8,32,0,32,0,32,0@3x16x16", "unet:2,4,8@3x16x16"
+SPEC = {"pes": {"total": 512, "step": 64}, "bandwidth": {"total": "32 GB/s", "step": "8 GB/s"}}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(yaml.safe_dump(SPEC))
+    return str(path)
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["chip", *arguments])
+
+
+def test_best_chip_as_json_and_as_files(spec, tmp_path):
+    out = tmp_path / "out"
+    done = run(A, B, "--spec", spec, "--limits", "latency=2e5 cycles", "--json", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    (chip,) = told["front"]
+    assert chip["latency_cycles"] <= 2e5
+    assert len(chip["assignment"]) == len(told["layers"]) == len(chip["start_cycles"])
+    assert set(chip["assignment"]) <= set(range(len(chip["cores"])))
+    assert {"dataflow", "pes", "bandwidth"} <= chip["cores"][0].keys()
+    assert set(told["certificate"]) == {"enumerated", "pruned", "solved", "open", "gap"}
+    assert told["certificate"]["gap"] == 0
+    assert json.loads((out / "result.json").read_text()) == told
+    assert yaml.safe_load((out / "chip.yaml").read_text())["cores"] == chip["cores"]
+    assert [row["core"] for row in json.loads((out / "schedule.json").read_text())] == chip["assignment"]
+
+
+def test_the_best_chips_are_the_ends_of_the_front(spec):
+    limits = {"area": "50 mm2"}
+    front = archip.chip([A, B], spec, limits, minimise=None).front
+    best = {m: archip.chip([A, B], spec, limits, minimise=m).front[0] for m in ("latency", "energy", "area")}
+    assert best["latency"].latency_cycles == min(chip.latency_cycles for chip in front)
+    assert best["energy"].energy_j == min(chip.energy_j for chip in front)
+    assert best["area"].area_mm2 == min(chip.area_mm2 for chip in front)
+    assert all(chip.area_mm2 <= 50 for chip in front)
+
+
+def test_nothing_feasible_names_the_bound_and_the_nearest_chips(spec):
+    done = run(A, B, "--spec", spec, "--limits", "latency=1 us, area=20 mm2", "--json")
+    assert done.exit_code == 3
+    told = json.loads(done.stdout)
+    assert told["front"] == []
+    assert told["last_bound"] in ("chain", "load")
+    nearest = told["nearest"]["latency"]
+    assert nearest["latency_cycles"] > 1000
+    assert nearest["area_mm2"] <= 20
+    least = archip.chip([A, B], spec, "area=20 mm2", minimise="latency").front[0]
+    assert nearest["latency_cycles"] == least.latency_cycles
+    assert told["nearest"]["area"] is None  # no chip takes 1 us at any area
+    text = run(A, B, "--spec", spec, "--limits", "latency=1 us, area=20 mm2").stdout
+    assert "least latency" in text
+    assert "Without the limit on area nothing is feasible either" in text
+
+
+def test_a_time_limit_gives_the_proven_gap(spec):
+    done = archip.chip([A, B], spec, minimise=None, time_limit_s=0)
+    assert done.certificate.n_open > 0
+    assert done.certificate.gap is None
+    assert done.nearest == {}
+    best = archip.chip([A, B], spec, minimise="energy", time_limit_s=0)
+    assert best.certificate.n_open > 0
+
+
+def test_energy_is_in_the_unit_asked_for(spec):
+    ours = archip.chip([A], spec).front[0]
+    nasaic = archip.chip([A], {**SPEC, "mac_energy": "1 nJ"}).front[0]
+    assert nasaic.energy_j == pytest.approx(ours.energy_j * 1e-9 / 0.23e-12)
+
+
+def test_loopnest_prices_templates(spec):
+    found = archip.chip([A], {**SPEC, "cores": 1}, "area=4 mm2", cost_model="loopnest").front
+    assert found[0].area_mm2 <= 4
+
+
+def test_layer_tables_and_names(tmp_path):
+    path = tmp_path / "layers.csv"
+    rows = ["network,layer,op,N,K,C,OY,OX,FY,FX,stride,padding,groups"]
+    rows += [f"{net},l{i},conv,1,16,8,8,8,3,3,1,1,1" for net in "ab" for i in range(2)]
+    path.write_text("\n".join(rows))
+    found = archip.chip([f"{path}:a", f"{path}:b", f"{path}:a"], SPEC)
+    assert found.layers == ("a.l0", "a.l1", "b.l0", "b.l1", "a#2.l0", "a#2.l1")
+    with pytest.raises(UserError, match="several networks"):
+        archip.chip([str(path)], SPEC)
+
+
+@pytest.mark.parametrize(
+    ("models", "spec", "limits", "words"),
+    [
+        ([], None, None, "no network"),
+        (["model.txt"], None, None, "is no network"),
+        (["missing.onnx"], None, None, r"missing\.onnx"),
+        (["resnet9:8,32@3x16x16"], None, None, "7: fn0"),
+        (["resnet9:9,32,0,32,0,32,0@3x16x16"], None, None, "fn0 is '9'"),
+        (["resnett:8@3x16x16"], None, None, "resnet9"),
+        ([A], {"coers": 2}, None, "cores"),
+        ([A], "missing.yaml", None, "cannot be read"),
+        ([A], None, "latency", "METRIC=QUANTITY"),
+        ([A], None, "latency=2 mm2", "latency"),
+        ([A], None, "power=2 W", "unknown metric"),
+        ([A], None, "area=0 mm2", "allows nothing"),
+        ([A], None, "area=1 mm2,area=2 mm2", "twice"),
+    ],
+)
+def test_mistakes_are_named(models, spec, limits, words):
+    with pytest.raises(UserError, match=words):
+        archip.chip(models, spec, limits)
