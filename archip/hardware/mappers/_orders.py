@@ -37,8 +37,8 @@ from archip.hardware.models._kernels import (
     I,
     O,
     W,
+    add_energy,
     bound,
-    energy_of,
     exact_elements,
     forget,
     least_wait,
@@ -210,25 +210,30 @@ def _try_all_cuts(chip, layer, n, skew, aim, front_X, ways, state, s):
     least = ways.least_O3[O]
     for w in range(ways.n_O[W]):
         _choose(chip, W, w, ways, s)
+        energy_w = add_energy(chip, W, 0.0, s)
         for i in range(ways.n_O[I]):
-            energy_wi = ways.energy_OZ[W, w] + ways.energy_OZ[I, i] + s.mac_energy
-            busy_wi = ways.busy_OZ[W, w] + ways.busy_OZ[I, i]
-            waits = ways.wait_OZ[W, w], ways.wait_OZ[I, i]
-            latency = bound(chip, skew, *waits, least[1], busy_wi + least[2], zigzag, s)
-            hopeless = aim.prunes and is_hopeless(latency, (energy_wi + least[0]) * _SAFE, aim, state)
-            if hopeless or not _fit(chip, w, i, -1, ways):
+            if not _fit(chip, w, i, -1, ways):
                 continue
+            known = ways.energy_OZ[W, w] + ways.energy_OZ[I, i] + s.mac_energy
+            busy = ways.busy_OZ[W, w] + ways.busy_OZ[I, i]
+            waits = ways.wait_OZ[W, w], ways.wait_OZ[I, i]
+            if aim.prunes:
+                latency = bound(chip, skew, *waits, least[1], busy + least[2], zigzag, s)
+                if is_hopeless(latency, (known + least[0]) * _SAFE, aim, state):
+                    continue
             _choose(chip, I, i, ways, s)
+            energy_wi = add_energy(chip, I, energy_w, s)
             for o in range(ways.n_O[O]):
-                busy = busy_wi + ways.busy_OZ[O, o]
-                latency = bound(chip, skew, *waits, ways.wait_OZ[O, o], busy, zigzag, s)
-                energy = (energy_wi + ways.energy_OZ[O, o]) * _SAFE
-                hopeless = aim.prunes and is_hopeless(latency, energy, aim, state)
-                if not hopeless and _fit(chip, w, i, o, ways):
-                    _choose(chip, O, o, ways, s)
-                    weigh(chip, skew, energy_of(chip, s), zigzag, s)
-                    state.n_tried += 1
-                    offer(n, aim, front_X, state, s)
+                if not _fit(chip, w, i, o, ways):
+                    continue
+                if aim.prunes:
+                    latency = bound(chip, skew, *waits, ways.wait_OZ[O, o], busy + ways.busy_OZ[O, o], zigzag, s)
+                    if is_hopeless(latency, (known + ways.energy_OZ[O, o]) * _SAFE, aim, state):
+                        continue
+                _choose(chip, O, o, ways, s)
+                weigh(chip, skew, add_energy(chip, O, energy_wi, s) + s.mac_energy, zigzag, s)
+                state.n_tried += 1
+                offer(n, aim, front_X, state, s)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -410,21 +410,25 @@ def look_up(chip, layer, o, zigzag, s):
 @_compiled
 def energy_of(chip, s):
     """Energy in J of the mapping whose entries stand in `s`."""
-    energy = 0.0
-    for o in range(3):
-        last = chip.levels_O[o] - 1
-        for e in range(last + 1):
-            v, lower = chip.memory_OE[o, e], s.entry_XF[s.at_OJ[o, e]]
-            words = lower[OUT_WORDS]
-            higher = s.entry_XF[s.at_OJ[o, e + 1]] if e < last else lower
-            more = higher[IN_WORDS] if e < last else 0.0
-            if o == O:
-                energy += (more + words * lower[BACK]) * chip.read_V[v]
-                energy += (more * higher[BACK] + words) * chip.write_V[v]
-            else:
-                energy += words * chip.read_V[v]
-                energy += more * chip.write_V[v]
-    return energy + s.mac_energy
+    return add_energy(chip, O, add_energy(chip, I, add_energy(chip, W, 0.0, s), s), s) + s.mac_energy
+
+
+@_compiled
+def add_energy(chip, o, energy, s):
+    """Energy in J with that of one operand added, level by level."""
+    last = chip.levels_O[o] - 1
+    for e in range(last + 1):
+        v, lower = chip.memory_OE[o, e], s.entry_XF[s.at_OJ[o, e]]
+        words = lower[OUT_WORDS]
+        higher = s.entry_XF[s.at_OJ[o, e + 1]] if e < last else lower
+        more = higher[IN_WORDS] if e < last else 0.0
+        if o == O:
+            energy += (more + words * lower[BACK]) * chip.read_V[v]
+            energy += (more * higher[BACK] + words) * chip.write_V[v]
+        else:
+            energy += words * chip.read_V[v]
+            energy += more * chip.write_V[v]
+    return energy
 
 
 @_compiled

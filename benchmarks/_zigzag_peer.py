@@ -1,0 +1,73 @@
+"""Runs in ZigZag's own environment: reads layers from stdin, writes what its search finds as one line of JSON."""
+
+import contextlib
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+import yaml
+import zigzag
+from zigzag.api import get_hardware_performance_zigzag
+
+_HARDWARE = Path(zigzag.__file__).parent / "inputs" / "hardware"
+
+
+def workload(row: dict) -> list[dict]:
+    """The layer in ZigZag's terms; the input's size is without padding."""
+    wide = row["OY"] if row["OY"] > 1 else 1
+    sizes = {"B": 1, "G": 1, "K": row["K"], "C": row["C"], "OY": row["OY"], "OX": wide, "FY": row["F"], "FX": row["F"]}
+    stride, padding = row["stride"], row["padding"]
+    return [
+        {
+            "id": 0,
+            "operator_type": "Conv",
+            "equation": "O[b][g][k][oy][ox]+=W[g][k][c][fy][fx]*I[b][g][c][iy][ix]",
+            "dimension_relations": [f"ix={stride}*ox+1*fx", f"iy={stride}*oy+1*fy"],
+            "loop_dims": list(sizes),
+            "loop_sizes": list(sizes.values()),
+            "operand_precision": {"W": 8, "I": 8, "O": 16, "O_final": 8},
+            "operand_source": {"I": 0, "W": 0},
+            "pr_loop_dims": ["IX", "IY"],
+            "pr_loop_sizes": [stride * (n - 1) + row["F"] - 2 * padding for n in (wide, row["OY"])],
+            "padding": [[padding, padding], [padding, padding]],
+        }
+    ]
+
+
+def mapping(asked: dict[str, dict[str, int]]) -> list[dict]:
+    """One unrolling for whatever operator."""
+    links = {"O": "O", "W": "I2", "I": "I1"}
+    spatial = {d: [f"{loop}, {n}" for loop, n in loops.items()] for d, loops in asked.items()}
+    return [{"name": "default", "spatial_mapping": spatial, "memory_operand_links": links}]
+
+
+def best(row: dict, accelerator: str, asked: dict) -> dict[str, float]:
+    """Latency and energy that the search finds, and how long it takes."""
+    folder = Path.cwd() / "run"
+    folder.mkdir(exist_ok=True)
+    for name, content in (("mapping", mapping(asked)), ("workload", workload(row))):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    began = time.perf_counter()
+    with contextlib.redirect_stdout(sys.stderr):
+        energy, latency, _ = get_hardware_performance_zigzag(
+            str(folder / "workload.yaml"),
+            str(_HARDWARE / f"{accelerator}.yaml"),
+            str(folder / "mapping.yaml"),
+            opt="latency",
+            dump_folder=str(folder),
+            lpf_limit=6,
+            loma_show_progress_bar=False,
+        )
+    return {"latency": float(latency), "energy": float(energy), "seconds": round(time.perf_counter() - began, 3)}
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    told = json.load(sys.stdin)
+    found = {
+        name: [best(row, name, one) for row, one in zip(told["rows"], asked, strict=True)]
+        for name, asked in told["asked"].items()
+    }
+    print(json.dumps(found))
