@@ -234,7 +234,7 @@ def area_um2(pes: ArrayLike, noc_bandwidth: ArrayLike, l1_elems: ArrayLike, l2_e
     p, b = np.asarray(pes, dtype=float), np.asarray(noc_bandwidth, dtype=float)
     wires, gates = _bus(p)
     bus, arbiter = 101.7938 * wires * b, 395.473 * np.maximum(1.0, gates)
-    return (p * 283 + bus + arbiter) + p * 0.104 * l1_elems + 0.104 * np.asarray(l2_elems)
+    return (p * 283 + bus + arbiter) + p * 0.104 * np.asarray(l1_elems) + 0.104 * np.asarray(l2_elems)
 
 
 def _bus(p: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
