@@ -1,4 +1,4 @@
-"""Runs in ZigZag's own environment: reads layers from stdin, writes what its search finds as one line of JSON."""
+"""Runs in ZigZag's own environment: reads a layer from stdin, writes what its search finds as one line of JSON."""
 
 import contextlib
 import json
@@ -66,8 +66,4 @@ def best(row: dict, accelerator: str, asked: dict) -> dict[str, float]:
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     told = json.load(sys.stdin)
-    found = {
-        name: [best(row, name, one) for row, one in zip(told["rows"], asked, strict=True)]
-        for name, asked in told["asked"].items()
-    }
-    print(json.dumps(found))
+    print(json.dumps(best(told["row"], told["accelerator"], told["asked"])))

@@ -6,10 +6,13 @@
 
 Every distinct layer of ResNet-50 (224 x 224) on ZigZag's `eyeriss_like` and `tpu_like`, one unrolling for both tools:
 K and C 32 x 32 on the TPU; on Eyeriss OY 14 and, beside FY, as much of C as 12 units hold. ZigZag searches by latency
-(`loma`, uneven mapping, `lpf_limit` 6). Both answers are judged by ZigZag's conventions, which our model follows to the
-last digit (``tests/hardware/test_zigzag.py``): first latency, then energy. Ours: every order of the same factors, each
-cut in three ways.
-Expected before the first run: never slower, nor of more energy at the same latency; at least 100 times faster.
+(`loma`, uneven mapping, `lpf_limit` 6); what it found stays in DIR, so that it is asked once a layer. All answers
+are judged by ZigZag's conventions, which our model follows to the last digit (``tests/hardware/test_zigzag.py``): first
+latency, then energy. Ours: `exhaustive` over the orders of six factors, and `divisor_lattice` with 2,000 mappings; the
+better of the two, in the time of both.
+Expected before the first run: never slower, nor of more energy at the same latency; at least 100 times faster. Seen in
+the first run, with `exhaustive` alone: on Eyeriss slower on 3 of 8 layers by up to 2 %, since six factors and a rule
+that cuts them are a small space; `divisor_lattice` was added to the comparison then.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from archip.hardware.models.loopnest import pack_layers
 from benchmarks._machine import write_result
 
 _PEER = ("zigzag-dse==3.9.1", "six")  # which it needs but does not name
+_UNIT = 1e-12  # their files count in nominal pJ
+_TARGET = 100
 _ACCELERATORS = ("eyeriss_like", "tpu_like")
 
 
@@ -67,36 +72,32 @@ def main(n_layers: int | None, peer: Path | None) -> dict[str, Any]:
     rows = layers()[:n_layers]
     ours = {name: [_ours(name, row) for row in rows] for name in _ACCELERATORS}
     theirs = _theirs(rows, peer) if peer else {}
-    figures: dict[str, Any] = {"expected": {"never_worse": True, "times_faster": 100}, "layers": len(rows)}
+    figures: dict[str, Any] = {"expected": {"never_worse": True, "times_faster": _TARGET}, "layers": len(rows)}
     for name in _ACCELERATORS:
         figures[name] = _compare(name, rows, ours[name], theirs.get(name))
     return figures
 
 
-def _ours(name: str, row: dict[str, int]) -> dict[str, float]:
-    """Best of all orders of six factors by ZigZag's conventions; and the walk, by our own."""
+def _ours(name: str, row: dict[str, int]) -> dict[str, dict[str, float]]:
+    """What each of our mappers finds by ZigZag's conventions."""
     chip = _fixed(load_accelerator(name), unrolling(name, row))
-    dims = [1, 1, row["K"], row["C"], row["OY"], row["OY"] if row["OY"] > 1 else 1, row["F"], row["F"]]
-    packed = pack_layers(
-        np.array([dims]),
-        np.array([[row["stride"]] * 2]),
-        np.array([[row["padding"]] * 2]),
-        np.ones((1, 2)),
-        np.full((1, 3), 8),
-    )
-    mapper, which = Exhaustive(0.0, space="orders", zigzag=True), np.zeros((1, 2), np.int64)
-    mapper.search([chip], packed, which)  # compiled, and caches warm
-    began = time.perf_counter()
-    found = mapper.search([chip], packed, which)
-    seconds = time.perf_counter() - began
-    walk = DivisorLattice(0.0, zigzag=True).search([chip], packed, which)
-    return {
-        "latency": int(found.cycles_P[0]),
-        "energy": float(found.energy_j_P[0]),
-        "seconds": seconds,
-        "covered": float(found.n_covered_P[0]),
-        "walk_latency": int(walk.cycles_P[0]),
-    }
+    dims = [1, 1, row["K"], row["C"], row["OY"], row["OY"], row["F"], row["F"]]
+    stride, padding = np.array([[row["stride"]] * 2]), np.array([[row["padding"]] * 2])
+    packed = pack_layers(np.array([dims]), stride, padding, np.ones((1, 2)), np.full((1, 3), 8))
+    which = np.zeros((1, 2), np.int64)
+    found = {}
+    mappers = {"exhaustive": Exhaustive(0.0, space="orders", zigzag=True), "lattice": DivisorLattice(0.0, zigzag=True)}
+    for kind, mapper in mappers.items():
+        mapper.search([chip], packed, which)  # compiled, and caches warm
+        began = time.perf_counter()
+        best = mapper.search([chip], packed, which)
+        seconds = time.perf_counter() - began
+        found[kind] = {
+            "latency": int(best.cycles_P[0]),
+            "energy": float(best.energy_j_P[0]) / _UNIT,
+            "seconds": seconds,
+        }
+    return found
 
 
 def _fixed(chip: Accelerator, asked: dict[str, dict[str, int]]) -> Accelerator:
@@ -107,35 +108,60 @@ def _fixed(chip: Accelerator, asked: dict[str, dict[str, int]]) -> Accelerator:
 
 
 def _compare(
-    name: str, rows: list[dict[str, int]], ours: list[dict[str, float]], theirs: list[dict[str, float]] | None
+    name: str,
+    rows: list[dict[str, int]],
+    ours: list[dict[str, dict[str, float]]],
+    theirs: list[dict[str, float]] | None,
 ) -> dict[str, Any]:
-    seconds = sum(one["seconds"] for one in ours)
-    gain = float(np.exp(np.mean([np.log(one["walk_latency"] / one["latency"]) for one in ours])))
-    print(f"{name}: {len(rows)} layers in {seconds:.3f} s; the walk's latency is {gain:.4f} of it (geometric mean)")
-    figures: dict[str, Any] = {"seconds": round(seconds, 4), "walk_latency_ratio": round(gain, 4), "layers": ours}
+    seconds = sum(one["seconds"] for both in ours for one in both.values())
+    best = [min(both.values(), key=_order) for both in ours]
+    print(f"{name}: {len(rows)} layers in {seconds:.3f} s")
+    figures: dict[str, Any] = {"seconds": round(seconds, 4), "ours": ours}
     if theirs is None:
         return figures
-    unit = 1e-12  # their files count in nominal pJ
-    worse = 0
-    for row, one, other in zip(rows, ours, theirs, strict=True):
-        is_tie = one["latency"] == other["latency"]
-        worse += one["latency"] > other["latency"] or (is_tie and one["energy"] > other["energy"] * unit * (1 + 1e-6))
-        ratios = one["latency"] / other["latency"], one["energy"] / unit / other["energy"]
+    for row, one, other in zip(rows, best, theirs, strict=True):
+        ratios = one["latency"] / other["latency"], one["energy"] / other["energy"]
         print(f"  {row!s:<74} latency {ratios[0]:.4f} energy {ratios[1]:.4f} of theirs; {other['seconds']:.1f} s")
+    found = {"best": best} | {kind: [both[kind] for both in ours] for kind in ours[0]}
+    worse = {
+        kind: sum(_is_worse(one, other) for one, other in zip(some, theirs, strict=True))
+        for kind, some in found.items()
+    }
     faster = sum(other["seconds"] for other in theirs) / seconds
-    print(f"  worse on {worse} layers; {faster:,.0f} times faster")
-    return figures | {"zigzag": theirs, "worse": int(worse), "times_faster": round(faster)}
+    print(f"  worse than theirs on {worse} layers; {faster:,.0f} times faster")
+    holds = worse["best"] == 0 and faster >= _TARGET
+    return figures | {"zigzag": theirs, "worse": worse, "times_faster": round(faster), "holds": holds}
+
+
+def _order(found: dict[str, float]) -> tuple[float, float]:
+    return found["latency"], found["energy"]
+
+
+def _is_worse(one: dict[str, float], other: dict[str, float]) -> bool:
+    is_tie = one["latency"] == other["latency"]
+    return one["latency"] > other["latency"] or (is_tie and one["energy"] > other["energy"] * (1 + 1e-6))
 
 
 def _theirs(rows: list[dict[str, int]], folder: Path) -> dict[str, list[dict[str, float]]]:
-    python = folder / "bin" / "python"
+    python, kept = folder / "bin" / "python", folder / "found.json"
     if not python.exists():
         venv.create(folder, with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *_PEER], check=True)
-    asked = {name: [unrolling(name, row) for row in rows] for name in _ACCELERATORS}
-    told = json.dumps({"rows": rows, "asked": asked})
-    script = Path(__file__).with_name("_zigzag_peer.py")
-    done = subprocess.run([python, script], input=told, capture_output=True, text=True, cwd=folder, check=False)
+    found: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for name in _ACCELERATORS:
+        for row in rows:
+            if (key := f"{name} {json.dumps(row)}") not in found:
+                found[key] = _ask(python, name, row)
+                kept.write_text(json.dumps(found, indent=1))
+    return {name: [found[f"{name} {json.dumps(row)}"] for row in rows] for name in _ACCELERATORS}
+
+
+def _ask(python: Path, name: str, row: dict[str, int]) -> dict[str, float]:
+    told = json.dumps({"row": row, "accelerator": name, "asked": unrolling(name, row)})
+    script = Path(__file__).with_name("_zigzag_peer.py").resolve()
+    done = subprocess.run(
+        [python.absolute(), script], input=told, capture_output=True, text=True, cwd=python.parents[1], check=False
+    )
     if done.returncode:
         sys.exit(f"ZigZag failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
