@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
         models: Annotated[
             list[str],
             typer.Argument(
-                help="ONNX files, layer tables (a.csv or a.csv:NETWORK), or SPACE:GENES@CxHxW.", metavar="MODEL..."
+                help="ONNX files, layer tables (a.csv or a.csv:NETWORK), or SPACE:GENES@CxHxW.", metavar="MODEL"
             ),
         ],
         spec: Annotated[

@@ -16,7 +16,7 @@ Legend: D core designs, L layers, R resources (PEs, bandwidth), C chains.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -110,15 +110,10 @@ def cost_table(networks: Mapping[str, Workload], spec: ChipSpec, cache: Path | N
             raise UserError("has no layer to run", name)
     path = None if cache is None else make_folder(cache) / f"table_{_digest(networks, spec)}.npz"
     names, first_C = _layers(networks, spec)
-    if path is not None and path.exists():
-        with np.load(path) as saved:
-            costs = _Costs(saved["cycles_DL"], saved["energy_DL"], saved["area_D"])
+    if spec.cost_model == "maestro":
+        costs = _kept(path, lambda: _priced_by_maestro(networks, spec))
     else:
-        price = _priced_by_maestro if spec.cost_model == "maestro" else _priced_by_loopnest
-        costs = price(networks, spec)
-        if path is not None:
-            with replacing(path) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **costs._asdict())
+        costs = _kept(path, lambda: _priced_by_loopnest(networks, spec, path))
     homeless = np.flatnonzero((costs.cycles_DL == NEVER).all(axis=0))
     if homeless.size:
         raise UserError("runs on none of the core designs", f"layer {names[homeless[0]]}", "other dataflows or sizes")
@@ -134,6 +129,18 @@ def cost_table(networks: Mapping[str, Workload], spec: ChipSpec, cache: Path | N
         energy_unit_j=spec.mac_j / 100 if spec.cost_model == "maestro" else _FJ,
         clock_hz=spec.clock_hz,
     )
+
+
+def _kept(path: Path | None, price: Callable[[], _Costs]) -> _Costs:
+    """The costs in a file, or new ones, which are then kept there."""
+    if path is not None and path.exists():
+        with np.load(path) as saved:
+            return _Costs(saved["cycles_DL"], saved["energy_DL"], saved["area_D"])
+    costs = price()
+    if path is not None:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **costs._asdict())
+    return costs
 
 
 def _digest(networks: Mapping[str, Workload], spec: ChipSpec) -> str:
@@ -227,21 +234,29 @@ def _at_cluster(
     return tuple(column.reshape(shape) for column in columns)
 
 
-def _priced_by_loopnest(networks: Mapping[str, Workload], spec: ChipSpec) -> _Costs:
-    """Each layer at its best mapping, with the vector rows that follow it."""
+def _priced_by_loopnest(networks: Mapping[str, Workload], spec: ChipSpec, path: Path | None) -> _Costs:
+    """Each layer at its best mapping, with the vector rows that follow it; parts are kept beside `path` until done."""
     works = list(networks.values())
     work = Workload.concat(works)
     starts = np.cumsum([0, *map(len, works)])[:-1]
     first_U = np.concatenate([start + unit_rows(part) for start, part in zip(starts, works, strict=True)])
-    parts = []
-    for begin in range(0, len(spec.designs), _CHUNK):
-        costs = layer_costs(work, [_accelerator(spec, d) for d in spec.designs[begin : begin + _CHUNK]])
+
+    def priced(designs: tuple[CoreDesign, ...]) -> _Costs:
+        costs = layer_costs(work, [_accelerator(spec, design) for design in designs])
         can = np.logical_and.reduceat(costs.feasible_AL, first_U, axis=1)
         cycles = np.add.reduceat(costs.cycles_AL, first_U, axis=1)
         energy = np.add.reduceat(np.rint(np.nan_to_num(costs.energy_AL) / _FJ).astype(np.int64), first_U, axis=1)
-        parts.append(_Costs(np.where(can, cycles, NEVER), np.where(can, energy, 0), costs.area_mm2_A * 1e6))
-    cycles_DL, energy_DL, area_D = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return _Costs(cycles_DL, energy_DL, np.ceil(area_D).astype(np.int64))
+        area = np.ceil(costs.area_mm2_A * 1e6).astype(np.int64)
+        return _Costs(np.where(can, cycles, NEVER), np.where(can, energy, 0), area)
+
+    parts, files = [], []
+    for begin in range(0, len(spec.designs), _CHUNK):
+        files.append(None if path is None else path.with_suffix(f".part{begin}"))
+        parts.append(_kept(files[-1], lambda begin=begin: priced(spec.designs[begin : begin + _CHUNK])))
+    costs = _Costs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    for file in filter(None, files):
+        file.unlink()
+    return costs
 
 
 def _accelerator(spec: ChipSpec, design: CoreDesign) -> Accelerator:

@@ -7,6 +7,7 @@ import pytest
 
 from archip.core.errors import UserError
 from archip.core.registry import validate
+from archip.hardware.chip import table as table_module
 from archip.hardware.chip.space import ChipSpec, n_chips
 from archip.hardware.chip.table import cost_table
 from archip.hardware.cost import layer_costs
@@ -85,6 +86,28 @@ def test_a_finished_table_is_read_again(network, tmp_path, monkeypatch):
     again = cost_table({"a": network}, spec, tmp_path)
     assert (first.cycles_DL == again.cycles_DL).all()
     assert (first.area_D == again.area_D).all()
+
+
+def test_a_killed_run_prices_no_part_twice(network, tmp_path, monkeypatch):
+    spec = validate(ChipSpec, {**SMALL, "cost_model": "loopnest"})
+    whole = cost_table({"a": network}, spec)
+    monkeypatch.setattr(table_module, "_CHUNK", 10)
+    seen = []
+
+    def interrupted(work, accelerators):
+        seen.append(len(accelerators))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return layer_costs(work, accelerators)
+
+    monkeypatch.setattr(table_module, "layer_costs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cost_table({"a": network}, spec, tmp_path)
+    again = cost_table({"a": network}, spec, tmp_path)
+    assert seen == [10, 10, 10, 4]  # of 24 designs: the first ten once, the part that was lost twice
+    assert (again.cycles_DL == whole.cycles_DL).all()
+    assert (again.energy_DL == whole.energy_DL).all()
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_numbers_of_chips_are_those_of_the_search_space():
