@@ -3,9 +3,9 @@
     python -m benchmarks.tabular [STRATEGY ...]     100 seeds, 200 queries; needs ARCHIP_DATA
     python -m benchmarks.tabular --toy              5 seeds, 30 queries
 
-Expected before the first run, early protocol (values recomputed from the table by the card's author, which counts
-strings, not networks, so that ours may be a little better): random search 93.46 / 93.75 / 93.91 on CIFAR-10 after 50 / 100 / 200
-queries, each within 0.15; evolution's overhead at most 1 ms a candidate.
+Expected before the first run, early protocol: random search 93.46 / 93.75 / 93.91 on CIFAR-10 after 50 / 100 / 200
+queries (recomputed from the table by the card's author, who counts strings, not networks), each within
+0.15; evolution's overhead at most 1 ms a candidate.
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from archip.search._bench_report import markdown, mean_ranks, summary_rows
 from archip.search.bench import Bench, run_bench, setting
 from claims._claim import Observed, data_file
 
-EXPECTED = """On the size space of NATS-Bench the average network has 91.085 %, the best RI is 2.82 % (within 0.01), that
-of regularised evolution (population 20, sample 5) after 300 evaluations 2.72 % (within 0.05), and random search has 85 %
-of that or more: the method adds little to what the space gives. With fewer than three seeds the report ranks nobody."""
+EXPECTED = """On the size space of NATS-Bench the average network has 91.085 %, the best RI is 2.82 % (within 0.01),
+that of regularised evolution (population 20, sample 5) after 300 evaluations 2.72 % (within 0.05), and random search
+has 85 % of that or more: the method adds little to what the space gives. With fewer than three seeds the report ranks
+nobody."""
 SOURCE = "arXiv:1912.12522, section 3; values recomputed from nats_size_cifar10.csv.gz by the card's author"
 
 SEEDS = 30
