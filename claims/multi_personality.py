@@ -1,4 +1,4 @@
-"""Multi-personality partitioning (FPT 2013): choosing LUTs or DSPs while partitioning cuts less than choosing before.
+"""Multi-personality partitioning (2013): choosing LUTs or DSPs while partitioning cuts less than choosing before.
 
 Random netlists whose nodes can be built in LUTs or in DSPs, two devices. Small ones against every split and choice;
 21 of 60 nodes, most connections between near ones, against the static mapping, both from the same seed.
@@ -13,7 +13,7 @@ from claims._claim import Observed
 EXPECTED = """The least cut of all splits and choices on at least 45 of 50 netlists of 6 to 11 nodes. On 21 of 60
 nodes never worse than static mapping in cut and deviation together, and the cut at least 5 % lower on average (paper:
 27 % on 21 graphs)."""
-SOURCE = "FPT 2013, abstract; card MULTIPERS (target)"
+SOURCE = "Multi-Personality Partitioning for Heterogeneous Systems, 2013, abstract; card MULTIPERS (target)"
 
 
 def check() -> Observed:

@@ -4,7 +4,8 @@ Choose it where the optimum or a proof is worth milliseconds to seconds, or as t
 chains, graphs and DRAM contention alike. Time limits are on the wall clock: an answer with gap 0 is the same on every
 machine, one that ran into the limit need not be.
 Source: the disjunctive model with optional intervals, Laborie et al. 2018, "IBM ILOG CP optimizer for scheduling",
-solved by OR-Tools' CP-SAT. HAP's schedule is the first solution. Energies are rounded to 2^-30 of their sum.
+solved by OR-Tools' CP-SAT. HAP's schedule is the first solution. Energies are rounded to 2^-30 of their sum; a limit
+on energy may be exceeded by as much.
 """
 
 from __future__ import annotations
@@ -153,6 +154,8 @@ class _Question(NamedTuple):
             model.add(span >= sum(int(jobs.cycles_LK[i, k]) * runs[k] for i, runs in enumerate(runs_LK) if k in runs))
         if intervals:
             model.add_cumulative(intervals, shares, FULL)
+            work_LK = jobs.share_LK * jobs.cycles_LK
+            model.add(FULL * span >= sum(int(work_LK[i, k]) * runs[k] for i, runs in enumerate(runs_LK) for k in runs))
         energy = sum(int(self.weight_LK[i, k]) * runs[k] for i, runs in enumerate(runs_LK) for k in runs)
         if "energy" in caps:
             model.add(energy <= caps["energy"])

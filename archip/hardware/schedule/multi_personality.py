@@ -2,7 +2,7 @@
 
 Choose it to split a network over several FPGAs (or regions of one) where an operator can be built in several ways, say
 from LUTs or from DSP slices: choosing while partitioning cuts fewer connections than choosing before.
-Source: Multi-Personality Partitioning for Heterogeneous Systems, FPT 2013, as on the card: heavy-edge coarsening with
+Source: "Multi-Personality Partitioning for Heterogeneous Systems", 2013, as on the card: heavy-edge coarsening with
 up to eight summed personalities a coarse node, a greedy first split, Fiduccia-Mattheyses passes whose moves change
 part, personality or both; gain = cut + `balance` x worst relative deviation of a utilisation from the target. Choices
 where the card is open: the target is the mean utilisation over parts and resources; the best of several starts, every
