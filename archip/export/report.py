@@ -14,19 +14,13 @@ from typing import Any
 from archip.core.pareto import front
 from archip.core.problem import Problem
 from archip.core.record import Record
-from archip.core.units import format_quantity
+from archip.export._chip_figures import LAYOUT, chip_figures
+from archip.export._floor import floor_sketch
+from archip.export._page import page
 
 __all__ = ["Report"]
 
 _COLOURS = {"search": "#2f6fdf", "front": "#0b3d91", "baseline": "#e08a1e", "chosen": "#c2185b", "limit": "#b00020"}
-_NETWORK_COLOURS = ("#2f6fdf", "#e08a1e", "#2e9e6b", "#8e44ad", "#c2185b", "#607d8b")
-_LAYOUT = {
-    "paper_bgcolor": "rgba(0,0,0,0)",
-    "plot_bgcolor": "rgba(0,0,0,0)",
-    "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
-    "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#808895"},
-    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-}
 # Metric → (factor to the unit of the axis, title of the axis)
 _AXES = {
     "latency_cycles": (1.0, "latency [cycles]"),
@@ -59,19 +53,11 @@ class Report:
             records: those of the search itself, in order.
             others: baseline name → its records at equal budget.
         """
-        from jinja2 import Environment, PackageLoader
-        from plotly.offline import get_plotlyjs
-
-        environment = Environment(loader=PackageLoader("archip.export"), autoescape=True)
-        environment.filters["quantity"] = format_quantity
-        page = environment.get_template("report.html.j2").render(
-            s=summary,
-            problem=problem.to_yaml(),
-            counts=_counts(problem, records),
-            figures={name: _safe_json(figure) for name, figure in self._figures(problem, summary, records, others)},
-            plotly=get_plotlyjs(),
-        )
-        path.write_text(page, encoding="utf-8")
+        chip = summary.get("chip")
+        figures = dict(self._figures(problem, summary, records, others))
+        about = {"s": summary, "problem": problem.to_yaml(), "counts": _counts(problem, records)}
+        floor = floor_sketch(chip) if chip and "area_mm2" in chip else None
+        path.write_text(page("report.html.j2", figures, **about, floor=floor), encoding="utf-8")
         return path
 
     def _figures(self, problem, summary, records, others):
@@ -80,13 +66,8 @@ class Report:
         yield "progress", _progress_figure(problem, {problem.strategy.name: records, **others})
         for name, task in summary["tasks"].items():
             yield f"network-{name}", _network_figure(name, task)
-        if summary.get("schedule"):
-            yield "gantt", _gantt_figure(summary["schedule"], list(summary["tasks"]))
-
-
-def _safe_json(value: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return json.dumps(value).replace("<", "\\u003c")
+        if summary.get("chip"):
+            yield from chip_figures(summary["chip"], summary["schedule"], list(summary["tasks"]))
 
 
 def _counts(problem: Problem, records: Sequence[Record]) -> dict[str, int]:
@@ -167,28 +148,5 @@ def _network_figure(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _gantt_figure(schedule: Sequence[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, Any]:
-    """Which core computes which layer when."""
-    data = []
-    for i, network in enumerate(networks):
-        rows = [row for row in schedule if row["network"] == network]
-        data.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": network,
-                "y": [f"core {row['core']}" for row in rows],
-                "base": [row["start_cycle"] for row in rows],
-                "x": [row["end_cycle"] - row["start_cycle"] for row in rows],
-                "text": [row["layer"] for row in rows],
-                "textposition": "inside",
-                "textangle": 0,
-                "hovertemplate": "%{text}: from cycle %{base}, %{x} cycles<extra></extra>",
-                "marker": {"color": _NETWORK_COLOURS[i % len(_NETWORK_COLOURS)], "line": {"width": 1, "color": "#fff"}},
-            }
-        )
-    return {"data": data, "layout": _layout(barmode="overlay", xaxis={"title": {"text": "cycle"}})}
-
-
 def _layout(**more: Any) -> dict[str, Any]:
-    return {**_LAYOUT, **more}
+    return {**LAYOUT, **more}

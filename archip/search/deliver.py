@@ -52,8 +52,8 @@ def deliver(winner: Finalist, others: Sequence[Finalist], run: RunContext, folde
         design = plan(winner.record.candidate, run)
         written = ChipYaml().write(design, out)
         chip, schedule = written.chip, written.schedule
-        artifacts |= {"chip": str(written.chip_path.relative_to(folder))}
-        artifacts |= {"schedule": str(written.schedule_path.relative_to(folder))}
+        files = {"chip": written.chip_path, "schedule": written.schedule_path, "floor": written.floor_path}
+        artifacts |= {kind: str(path.relative_to(folder)) for kind, path in files.items() if path is not None}
     return {"artifacts": artifacts, "networks": networks, "chip": chip, "schedule": schedule, "device": device}
 
 

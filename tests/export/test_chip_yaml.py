@@ -62,3 +62,21 @@ def test_cores_are_described_in_full(design, tmp_path):
         assert all(memory["bytes"] > 0 and memory["instances"] >= 1 for memory in core["buffers"])
         assert 0 <= core["busy_share"] <= 1
     assert sum(c["busy_cycles"] for c in chip["cores"]) == sum(design.cycles_L)
+
+
+def test_the_parts_of_an_energy_are_the_energy(design, tmp_path):
+    schedule = registry.create("export", "chip_yaml").write(design, tmp_path).schedule
+    for row in schedule:
+        assert sum(row["energy_parts_j"].values()) == pytest.approx(row["energy_j"], rel=1e-9)
+        assert min(row["energy_parts_j"].values()) >= 0
+    stem, added = schedule[0], next(row for row in schedule if row["layer"].endswith(".add"))
+    assert {"arithmetic", "dram"} < set(stem["energy_parts_j"])
+    assert set(added["energy_parts_j"]) == {"dram", "buffers"}
+
+
+def test_multiplications_cost_what_the_technology_says(design, tmp_path):
+    """Every multiplication of the layer costs one product and one addition at the node's energies."""
+    schedule = registry.create("export", "chip_yaml").write(design, tmp_path).schedule
+    stem, core = schedule[0], design.accelerators[schedule[0]["core"]]
+    by_hand = design.workload.macs_L[0] * (core.multiply_j + core.add_j)
+    assert stem["energy_parts_j"]["arithmetic"] == pytest.approx(by_hand)
