@@ -87,7 +87,8 @@ def find(kind: str, name: str) -> type:
         return getattr(module, public)
     if name in _plugins(kind):
         return _plugins(kind)[name].load()
-    raise UserError(f"unknown {KINDS[kind].removesuffix('s')} {name!r}", right=nearest(name, names(kind)))
+    one = KINDS[kind].replace("ies", "y").removesuffix("s")
+    raise UserError(f"unknown {one} {name!r}", right=nearest(name, names(kind)))
 
 
 def validate(cls: type, options: Mapping[str, Any]) -> Any:
