@@ -36,10 +36,10 @@ from archip.hardware.schedule._label_dp import NEVER
 from archip.ir.layer_table import LayerTable
 from archip.ir.workload import Workload
 
-__all__ = ["CostTable", "cost_table", "unit_rows"]
+__all__ = ["FASTEST", "CostTable", "accelerator_of", "cost_table", "unit_rows"]
 
 _FJ = 1e-15
-_FASTEST = (2, 4, 8, 16, 32, 64, 128, 256)  # clusters that mapping: fastest chooses from
+FASTEST = (2, 4, 8, 16, 32, 64, 128, 256)  # clusters that mapping: fastest chooses from
 _CHUNK = 256  # accelerators priced at a time: a killed run loses at most these
 
 
@@ -199,7 +199,7 @@ def _of_dataflow(layers: LayerTable, spec: ChipSpec, name: str) -> _Costs:
     width_D = np.array([int(d.bandwidth // spec.clock_hz) for d in designs])
     is_free = spec.mapping == "fastest" and dataflow != "rs"
     best: tuple[np.ndarray, ...] | None = None
-    for cluster in _FASTEST if is_free else (shipped,):
+    for cluster in FASTEST if is_free else (shipped,):
         one = _at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected)
         if best is None:
             best = one
@@ -242,7 +242,7 @@ def _priced_by_loopnest(networks: Mapping[str, Workload], spec: ChipSpec, path: 
     first_U = np.concatenate([start + unit_rows(part) for start, part in zip(starts, works, strict=True)])
 
     def priced(designs: tuple[CoreDesign, ...]) -> _Costs:
-        costs = layer_costs(work, [_accelerator(spec, design) for design in designs])
+        costs = layer_costs(work, [accelerator_of(spec, design) for design in designs])
         can = np.logical_and.reduceat(costs.feasible_AL, first_U, axis=1)
         cycles = np.add.reduceat(costs.cycles_AL, first_U, axis=1)
         energy = np.add.reduceat(np.rint(np.nan_to_num(costs.energy_AL) / _FJ).astype(np.int64), first_U, axis=1)
@@ -259,7 +259,8 @@ def _priced_by_loopnest(networks: Mapping[str, Workload], spec: ChipSpec, path: 
     return costs
 
 
-def _accelerator(spec: ChipSpec, design: CoreDesign) -> Accelerator:
+def accelerator_of(spec: ChipSpec, design: CoreDesign) -> Accelerator:
+    """The core as `loopnest` prices it."""
     node = "nm" + (spec.technology or "65nm").removesuffix("nm")
     scale = {} if design.buffers == 1.0 else {"buffers": design.buffers}
     knobs = {"pes": design.pes, "bandwidth": design.bandwidth, "clock_hz": spec.clock_hz, "node": node, **scale}

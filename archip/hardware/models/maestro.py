@@ -64,7 +64,7 @@ _SYMBOLS = ("", "R", "S", "cl", "window", "step")
 _N_SLOTS = 6
 _DIRECTIVE = re.compile(r"([ST])\(\s*([^,()]+?)\s*,\s*([^,()]+?)\s*\)\s*([KCRSYX]'?)")
 # Energy of one access in units of one MAC: constants of the tool. Source: MAESTRO, CA_cost-analysis-results.
-_L2_ACCESS, _L1_ACCESS = 18.61, 1.68
+L2_ACCESS, L1_ACCESS = 18.61, 1.68
 
 
 class Program(NamedTuple):
@@ -230,11 +230,24 @@ def _add_traffic(result: Table, table: LayerTable, corrected: bool) -> None:
 
 
 def area_um2(pes: ArrayLike, noc_bandwidth: ArrayLike, l1_elems: ArrayLike, l2_elems: ArrayLike) -> NDArray[Any]:
-    """Area of PEs, bus, arbiter and buffers of these sizes. Source: MAESTRO's hardware modules (28 nm)."""
+    """Area of PEs, bus, arbiter and buffers of these sizes, in all."""
+    parts = area_parts_um2(pes, noc_bandwidth, l1_elems, l2_elems)
+    return parts["PEs"] + parts["bus"] + parts["arbiter"] + parts["L1"] + parts["L2"]
+
+
+def area_parts_um2(
+    pes: ArrayLike, noc_bandwidth: ArrayLike, l1_elems: ArrayLike, l2_elems: ArrayLike
+) -> dict[str, NDArray[Any]]:
+    """Area of each part; `l1_elems` of one PE. Source: MAESTRO's hardware modules (28 nm)."""
     p, b = np.asarray(pes, dtype=float), np.asarray(noc_bandwidth, dtype=float)
     wires, gates = _bus(p)
-    bus, arbiter = 101.7938 * wires * b, 395.473 * np.maximum(1.0, gates)
-    return (p * 283 + bus + arbiter) + p * 0.104 * np.asarray(l1_elems) + 0.104 * np.asarray(l2_elems)
+    return {
+        "PEs": p * 283,
+        "bus": 101.7938 * wires * b,
+        "arbiter": 395.473 * np.maximum(1.0, gates),
+        "L1": p * 0.104 * np.asarray(l1_elems),
+        "L2": 0.104 * np.asarray(l2_elems),
+    }
 
 
 def _bus(p: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -261,7 +274,7 @@ def _add_energy(result: Table) -> None:
     """The energy that the tool prints on screen, in MACs."""
     at_l2 = sum(result[f"{tensor}_l2_{way}"] for tensor in ("input", "weight", "output") for way in ("read", "write"))
     at_l1 = sum(result[f"{tensor}_l1_{way}"] for tensor in ("input", "weight", "output") for way in ("read", "write"))
-    result["energy_total_mac_units"] = _L2_ACCESS * at_l2 + _L1_ACCESS * at_l1 + result["num_macs"]
+    result["energy_total_mac_units"] = L2_ACCESS * at_l2 + L1_ACCESS * at_l1 + result["num_macs"]
 
 
 @lru_cache
