@@ -15,40 +15,18 @@ from itertools import product
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from archip.core import registry
 from archip.core.errors import UserError, nearest
 from archip.core.knobs import Choice, IntRange, Knob, KnobSpace
-from archip.core.units import parse_quantity
 from archip.hardware.accelerator import Accelerator
+from archip.hardware.chip.totals import Bandwidth, PEs, quantity
 
 __all__ = ["Chip"]
 
 _ABSENT = "none"
 Count = Annotated[int, Field(ge=1)]
-
-
-@dataclass(frozen=True)
-class PEs:
-    """Processing elements: the total of all cores, the step between designs, the least of a core (default: a step)."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    total: Count = 4096
-    step: Count = 32
-    min: Count | None = None
-
-
-@dataclass(frozen=True)
-class Bandwidth:
-    """Bandwidth to the shared memory, as text with its unit: total, step, and least of a core (default: a step)."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    total: str = "64 GB/s"
-    step: str = "8 GB/s"
-    min: str | None = None
 
 
 class Core(NamedTuple):
@@ -119,7 +97,7 @@ class Chip(KnobSpace):
 
     @property
     def clock_hz(self) -> float:
-        return _quantity(self.clock, "clock", "frequency")
+        return quantity(self.clock, "clock", "frequency")
 
     @cached_property
     def knobs(self) -> Mapping[str, Knob]:
@@ -206,7 +184,7 @@ class Chip(KnobSpace):
         """PEs, and bandwidth in bytes/s."""
         b = self.bandwidth
         texts = {"total": b.total, "step": b.step, "min": b.step if b.min is None else b.min}
-        values = {k: round(_quantity(v, f"bandwidth.{k}", "bandwidth")) for k, v in texts.items()}
+        values = {k: round(quantity(v, f"bandwidth.{k}", "bandwidth")) for k, v in texts.items()}
         return {
             "pes": _Share(self.pes.total, self.pes.step, self.pes.step if self.pes.min is None else self.pes.min),
             "bandwidth": _Share(values["total"], values["step"], values["min"]),
@@ -239,10 +217,3 @@ _template = lru_cache(partial(registry.find, "hardware/templates"))
 def _accelerator(core: Core, clock_hz: float, technology: str) -> Accelerator:
     node = "nm" + technology.removesuffix("nm")
     return _template(core.dataflow)(pes=core.pes, bandwidth=core.bandwidth, clock_hz=clock_hz, node=node).accelerator()
-
-
-def _quantity(text: str, where: str, dimension: str) -> float:
-    try:
-        return parse_quantity(text, dimension).value
-    except UserError as error:
-        raise error.at(where) from None

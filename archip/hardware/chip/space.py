@@ -13,11 +13,11 @@ from itertools import product
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from archip.core import registry
 from archip.core.errors import UserError, nearest
-from archip.core.units import parse_quantity
+from archip.hardware.chip.totals import Bandwidth, PEs, quantity
 
 __all__ = ["MAESTRO_DATAFLOWS", "ChipSpec", "CoreDesign", "n_chips"]
 
@@ -26,28 +26,6 @@ MAESTRO_DATAFLOWS = {"nvdla": ("kcp_ws", 64), "shidiannao": ("yxp_os", 8), "eyer
 # Energy of an 8-bit MAC: MAESTRO's own factor (0.00023 nJ a unit); multiplication and addition in Horowitz 2014, 45 nm.
 _MAC_ENERGY = "0.23 pJ"
 Count = Annotated[int, Field(ge=1)]
-
-
-@dataclass(frozen=True)
-class Pes:
-    """Processing elements: the total of all cores, the step between designs, the least of a core (default: a step)."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    total: Count = 4096
-    step: Count = 32
-    min: Count | None = None
-
-
-@dataclass(frozen=True)
-class Bandwidth:
-    """Bandwidth to the shared memory, as text with its unit: total, step, and least of a core (default: a step)."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    total: str = "64 GB/s"
-    step: str = "8 GB/s"
-    min: str | None = None
 
 
 class CoreDesign(NamedTuple):
@@ -81,7 +59,7 @@ class ChipSpec:
     cores: Annotated[int, Field(ge=1, le=4)] = 2
     min_cores: Annotated[int, Field(ge=1, le=4)] = 1
     dataflows: tuple[str, ...] = ("nvdla", "shidiannao", "eyeriss")
-    pes: Pes = field(default_factory=Pes)
+    pes: PEs = field(default_factory=PEs)
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
     buffers: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     clock: str = "1 GHz"
@@ -124,11 +102,11 @@ class ChipSpec:
 
     @property
     def clock_hz(self) -> float:
-        return _quantity(self.clock, "clock", "frequency")
+        return quantity(self.clock, "clock", "frequency")
 
     @property
     def mac_j(self) -> float:
-        return _quantity(self.mac_energy or _MAC_ENERGY, "mac_energy", "energy")
+        return quantity(self.mac_energy or _MAC_ENERGY, "mac_energy", "energy")
 
     @cached_property
     def designs(self) -> tuple[CoreDesign, ...]:
@@ -146,7 +124,7 @@ class ChipSpec:
         """(total, step, least) of PEs and bandwidth."""
         b = self.bandwidth
         texts = {"total": b.total, "step": b.step, "min": b.step if b.min is None else b.min}
-        total, step, least = (round(_quantity(v, f"bandwidth.{k}", "bandwidth")) for k, v in texts.items())
+        total, step, least = (round(quantity(v, f"bandwidth.{k}", "bandwidth")) for k, v in texts.items())
         pes = self.pes
         return {
             "pes": (pes.total, pes.step, pes.step if pes.min is None else pes.min),
@@ -173,10 +151,3 @@ def n_chips(use_DR: np.ndarray, totals_R: np.ndarray, min_cores: int, cores: int
                     h[pes:, bandwidth:] += count * h_N[n - k][: sizes[0] - pes, : sizes[1] - bandwidth]
         h_N.append(h // n)
     return int(sum(h.sum() for h in h_N[min_cores:]))
-
-
-def _quantity(text: str, where: str, dimension: str) -> float:
-    try:
-        return parse_quantity(text, dimension).value
-    except UserError as error:
-        raise error.at(where) from None
