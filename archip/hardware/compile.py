@@ -12,7 +12,8 @@ import numpy as np
 
 from archip.core import registry
 from archip.hardware.chip.explore import explore
-from archip.hardware.chip.space import ChipSpec, Pes
+from archip.hardware.chip.space import ChipSpec
+from archip.hardware.chip.totals import PEs
 from archip.hardware.cost import layer_costs
 from archip.hardware.mappers.divisor_lattice import DivisorLattice
 from archip.hardware.mappers.exhaustive import Exhaustive
@@ -50,7 +51,7 @@ def _compile_chips() -> None:
     g = GraphBuilder()
     x = g.input("x", (1, 4, 8, 8), "NCHW")
     work = workload(g.finish(g.add("conv", x, name="conv", out_channels=4, kernel=(3, 3))))
-    spec = ChipSpec(pes=Pes(total=256, step=64))
+    spec = ChipSpec(pes=PEs(total=256, step=64))
     for minimise in ("energy", "latency", "area", None):
         explore({"a": work, "b": work}, spec, minimise=minimise)
 
