@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +18,8 @@ from archip.core.units import format_quantity
 
 if TYPE_CHECKING:
     from archip.hardware.chip.explore import ChipResult, FoundChip
+    from archip.hardware.chip.space import ChipSpec
+    from archip.ir.workload import Workload
 
 __all__ = ["register"]
 
@@ -52,7 +54,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         threads: Annotated[int, typer.Option(min=1, help="For the Pareto set.")] = 2,
         as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
-        out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for result, chip and schedule.")] = None,
+        out: Annotated[
+            Path | None, typer.Option("--out", "-o", help="Folder for result, chip, schedule and report.")
+        ] = None,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
     ) -> None:
         """Find the best chip for networks that are fixed, proven, or the exact Pareto set of latency, energy and area.
@@ -68,24 +72,24 @@ def register(app: typer.Typer) -> None:
 
           archip chip resnet9:32,128,2,256,2,256,2@3x32x32 unet:5,16,32,64,128,256@3x96x96 --front --json
         """
-        from archip.search.chip import cache_folder
+        from archip.search.chip import cache_folder, load_spec, read_networks
         from archip.search.chip import chip as find_chip
 
+        networks, space = read_networks(models), load_spec(spec, cost_model)
         with RichProgress(Console(stderr=True), quiet or not front) as progress:
             bar = _Bar(progress)
             result = find_chip(
-                models,
-                spec,
+                networks,
+                space,
                 limits,
                 minimise=None if front else minimise,
-                cost_model=cost_model,
                 time_limit_s=math.inf if time_limit is None else time_limit,
                 threads=threads,
                 cache=cache_folder(),
                 advanced=bar.advanced,
             )
         if out is not None:
-            _write(out, result)
+            _write(out, result, networks, space)
         if as_json:
             typer.echo(json.dumps(result.as_json()))
         else:
@@ -107,20 +111,14 @@ class _Bar:
         self.done = done
 
 
-def _write(folder: Path, result: ChipResult) -> None:
-    """``result.json``, and of the best chip (of a Pareto set: the first point) ``chip.yaml`` and ``schedule.json``."""
+def _write(folder: Path, result: ChipResult, networks: Mapping[str, Workload], space: ChipSpec) -> None:
+    """``result.json``, and the report of the best chip (of a Pareto set: the first point) with its files."""
     make_folder(folder)
     write_text(folder / "result.json", json.dumps(result.as_json()) + "\n")
     if result.front:
-        chip = result.front[0].as_json()
-        assignment, starts = chip.pop("assignment"), chip.pop("start_cycles", None)
-        write_text(folder / "chip.yaml", yaml.safe_dump(chip, sort_keys=False))
-        rows: list[dict[str, Any]] = [
-            {"layer": layer, "core": core} for layer, core in zip(result.layers, assignment, strict=True)
-        ]
-        for row, start in zip(rows, starts or [], strict=False):
-            row["start_cycle"] = start
-        write_text(folder / "schedule.json", json.dumps(rows, indent=1) + "\n")
+        from archip.export.chip_report import ChipReport
+
+        ChipReport().write(folder, networks, space, result.front[0], _proof(result))
 
 
 def _show(console: Console, result: ChipResult) -> None:
@@ -131,16 +129,18 @@ def _show(console: Console, result: ChipResult) -> None:
         _show_chips(console, {str(i): chip for i, chip in enumerate(result.front) if i % step == 0})
         if step > 1:
             console.print(f"every {step}th of {len(result.front):,} points by area; --json has all", highlight=False)
+    console.print("\n" + _proof(result), highlight=False)
+
+
+def _proof(result: ChipResult) -> str:
+    """What became of all chips, and how good the answer is for certain."""
     told = result.certificate
     pruned = ", ".join(f"{name} {count:,}" for name, count in told.pruned.items() if count)
-    console.print(
-        f"\n{told.enumerated:,} chips: excluded by {pruned or 'nothing'}; solved {told.solved:,}", highlight=False
-    )
+    text = f"{told.enumerated:,} chips: excluded by {pruned or 'nothing'}; solved {told.solved:,}"
     if told.n_open:
         gap = "unknown" if told.gap is None else f"at most {100 * told.gap:.2g} %"
-        console.print(f"{told.n_open:,} chips are open; gap {gap}", highlight=False)
-    elif result.front:
-        console.print(f"proven optimal in {result.seconds:.2g} s", highlight=False)
+        return f"{text}\n{told.n_open:,} chips are open; gap {gap}"
+    return f"{text}\nproven optimal in {result.seconds:.2g} s" if result.front else text
 
 
 def _show_chips(console: Console, chips: dict[str, FoundChip]) -> None:

@@ -1,9 +1,9 @@
-"""Floor sketch of a chip as SVG: cores and what is on them, areas to scale, and the DRAM that they share.
+"""Floor sketch of a chip as SVG: cores and what is on them, areas to scale, and the memory that they share.
 
 It is a picture of sizes, not a floor plan: a core is a square, its parts are stripes of their share of it, whatever
 shape they would have. The array has its rows and columns of processing elements (at most 32 lines each way) with
 the register files in it; on-chip memories of at least 1 KiB are drawn as buffers, which divide the area of all buffers
-by their bytes. The links to the DRAM are as wide as their bandwidth.
+by their bytes. The links to the shared memory are as wide as their bandwidth.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class _Block(NamedTuple):
 
 
 def floor_sketch(chip: Mapping[str, Any]) -> str:
-    """The sketch of a chip as ``chip.yaml`` describes it; every core states its area."""
+    """The sketch of a chip as ``chip.yaml`` describes it; every core states its area.
+
+    The memory that the cores share is the DRAM where they describe an off-chip one.
+    """
     cores: Sequence[Mapping[str, Any]] = chip["cores"]
     scale = _SIDE / sqrt(max(core["area_mm2"] for core in cores))
     parts = [_blocks(core) for core in cores]
@@ -50,8 +53,8 @@ def floor_sketch(chip: Mapping[str, Any]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
         ' font-family="system-ui, sans-serif" font-size="13" fill="#1c2330">',
         _rect(0, 0, width, height, "#fff"),
-        _rect(_GAP, 30, width - 2 * _GAP, 44, "#dfe5ee", "DRAM, shared by all cores"),
-        _text(width / 2, 57, "DRAM", "middle"),
+        _rect(_GAP, 30, width - 2 * _GAP, 44, "#dfe5ee"),
+        _text(width / 2, 57, "DRAM" if all("off_chip" in core for core in cores) else "shared memory", "middle"),
     ]
     most = max(core["bandwidth_bytes_per_s"] for core in cores)
     for a, (core, blocks) in enumerate(zip(cores, parts, strict=True)):

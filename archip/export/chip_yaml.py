@@ -42,7 +42,12 @@ class ChipYaml:
     """Writes ``chip.yaml``, ``schedule.json`` and, where the areas are stated, ``floor.svg``."""
 
     def write(self, plan: ChipPlan, folder: Path) -> Written:
-        return write_chip(_chip(plan), _schedule(plan), plan.networks, folder)
+        return write_chip(*describe(plan), plan.networks, folder)
+
+
+def describe(plan: ChipPlan) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The chip, and the rows of its schedule."""
+    return _chip(plan), _schedule(plan)
 
 
 def write_chip(chip: dict[str, Any], schedule: list[dict[str, Any]], networks: Sequence[str], folder: Path) -> Written:

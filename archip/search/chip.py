@@ -28,7 +28,7 @@ from archip.ir.read_onnx import read_onnx
 from archip.ir.workload import Workload, workload
 from archip.spaces._network import NetworkSpace
 
-__all__ = ["cache_folder", "chip", "load_spec"]
+__all__ = ["cache_folder", "chip", "load_spec", "read_networks"]
 
 _GENOTYPE = re.compile(r"(?P<space>[a-z0-9_]+):(?P<genes>[^@]+)@(?P<shape>\d+(x\d+)+)(:(?P<outputs>\d+))?")
 _OUTPUTS = {"classification": 10, "segmentation": 1}
@@ -65,13 +65,17 @@ def chip(
     Raises:
         UserError: a network that cannot be read or run, an option that means nothing.
     """
+    works, space = read_networks(models), load_spec(spec, cost_model)
+    asked = _limits(limits) if isinstance(limits, str) else limits
+    return explore(works, space, asked, minimise, time_limit_s, threads, cache, advanced)
+
+
+def read_networks(models: Sequence[Model] | Mapping[str, Model]) -> dict[str, Workload]:
+    """Workload by name."""
     named = models if isinstance(models, Mapping) else _named(models)
     if not named:
         raise UserError("there is no network", "models", "one at least")
-    space = load_spec(spec, cost_model)
-    works = {name: _read(model) for name, model in named.items()}
-    asked = _limits(limits) if isinstance(limits, str) else limits
-    return explore(works, space, asked, minimise, time_limit_s, threads, cache, advanced)
+    return {name: _read(model) for name, model in named.items()}
 
 
 def load_spec(spec: ChipSpec | Mapping[str, Any] | str | Path | None, cost_model: str | None = None) -> ChipSpec:

@@ -45,7 +45,10 @@ def test_best_chip_as_json_and_as_files(spec, tmp_path):
     assert set(told["certificate"]) == {"enumerated", "pruned", "solved", "open", "gap"}
     assert told["certificate"]["gap"] == 0
     assert json.loads((out / "result.json").read_text()) == told
-    assert yaml.safe_load((out / "chip.yaml").read_text())["cores"] == chip["cores"]
+    cores = yaml.safe_load((out / "chip.yaml").read_text())["cores"]
+    assert [(c["dataflow"], c["pes"]) for c in cores] == [(c["dataflow"], c["pes"]) for c in chip["cores"]]
+    assert (out / "floor.svg").exists()
+    assert "proven optimal" in (out / "report.html").read_text()
     assert [row["core"] for row in json.loads((out / "schedule.json").read_text())] == chip["assignment"]
 
 
