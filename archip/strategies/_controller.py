@@ -22,6 +22,7 @@ from archip.strategies._base import AskTell
 __all__ = ["Controller", "Decision", "Episode", "softmax"]
 
 _TRIES = 100  # rows of decisions that break a constraint, before a candidate is drawn instead
+_REDRAWS = 2  # proposals in a row that are known already, before a walk from the last of them
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Controller(AskTell):
 
     The reward of a candidate within all limits is its first objective (signed, more is better); of one that breaks a
     limit or fails it is the least of those rewards so far, less the violation (at most 1). Candidates that the policy
-    did not propose are episodes too: of the decisions that lead to them.
+    did not propose are episodes too: of the decisions that lead to them. A policy that has nearly decided proposes what
+    is known again and again; what is near to that is asked for then.
     """
 
     knobs: dict[str, Knob]
@@ -73,6 +75,7 @@ class Controller(AskTell):
         self._codes = self.space.codes
         self._out: dict[str, tuple[Decision, ...]] = {}
         self._least: float | None = None
+        self._n_known = 0
         self.reset()
 
     def propose(self, rng: np.random.Generator) -> Candidate:
@@ -86,11 +89,26 @@ class Controller(AskTell):
                 return code
 
             candidate = self._decide(choose)
-            if candidate is not None:
-                if candidate.id not in self.asked:
-                    self._out[candidate.id] = tuple(made)
+            if candidate is None:
+                continue
+            if candidate.id not in self.asked:
+                self._n_known = 0
+                self._out[candidate.id] = tuple(made)
                 return candidate
+            self._n_known += 1
+            if self._n_known < _REDRAWS:
+                return candidate
+            return self._near(candidate, rng)
         return self.space.sample(rng)
+
+    def _near(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        """The first new candidate on a random walk from one that is known."""
+        for _ in range(_TRIES):
+            if candidate.id not in self.asked:
+                self._n_known = 0
+                break
+            candidate = self.space.mutate(candidate, rng)
+        return candidate
 
     def observe(self, records: Sequence[Record]) -> None:
         values = [self._value(r) for r in records if self.goals.feasible(r)]
