@@ -51,9 +51,12 @@ def _gantt(schedule: Sequence[Mapping[str, Any]], networks: Sequence[str]) -> Fi
                 "marker": {"color": _NETWORK_COLOURS[i % len(_NETWORK_COLOURS)], "line": {"width": 1, "color": "#fff"}},
             }
         )
-    layout = {**LAYOUT, "barmode": "overlay", "xaxis": {"title": {"text": "cycle"}},
-              "uniformtext": {"mode": "hide", "minsize": 9}}  # fmt: skip
-    return {"data": data, "layout": layout}
+    axes = {
+        "xaxis": {"title": {"text": "cycle"}},
+        "yaxis": {"categoryorder": "category ascending", "autorange": "reversed"},
+    }
+    text = {"uniformtext": {"mode": "hide", "minsize": 9}}
+    return {"data": data, "layout": {**LAYOUT, "barmode": "overlay", **axes, **text}}
 
 
 def _area_tree(chip: Mapping[str, Any]) -> Figure:
@@ -63,7 +66,7 @@ def _area_tree(chip: Mapping[str, Any]) -> Figure:
         for a, core in enumerate(chip["cores"])
         for part, mm2 in core["area_parts_mm2"].items()
     ]
-    return _tree("area", leaves, "%{value:.3~g} mm²")
+    return _tree("area", leaves, "%{value:,.3~r} mm²")
 
 
 def _energy_tree(schedule: Sequence[Mapping[str, Any]]) -> Figure:
@@ -73,7 +76,7 @@ def _energy_tree(schedule: Sequence[Mapping[str, Any]]) -> Figure:
         for row in schedule
         for part, joule in row["energy_parts_j"].items()
     ]
-    return _tree("energy", leaves, "%{value:.3~g} µJ")
+    return _tree("energy", leaves, "%{value:,.3~r} µJ")
 
 
 def _tree(root: str, leaves: Iterable[tuple[Path, float]], text: str) -> Figure:
