@@ -68,8 +68,9 @@ def main() -> None:
     print(
         f"one core, compiled kernels: {SAMPLE / kernel_s / 1e6:.2f} million/s; largest relative difference {error:.1e}"
     )
-    write_result("gpu_speed", "python -m benchmarks.gpu_speed", {"device": name, "mappings": n, "per_s": n / seconds, "compiled": arguments.compile,
-                               "kernels_per_s": SAMPLE / kernel_s, "largest_difference": error})  # fmt: skip
+    result = {"device": name, "mappings": n, "per_s": n / seconds, "compiled": arguments.compile}
+    result |= {"kernels_per_s": SAMPLE / kernel_s, "largest_difference": error}
+    write_result("gpu_speed", "python -m benchmarks.gpu_speed", result)
 
 
 def _wait(device: str) -> None:
