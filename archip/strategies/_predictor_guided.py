@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cache, cached_property
+from itertools import islice
 
 import numpy as np
 from scipy.special import ndtri
@@ -26,7 +27,7 @@ from archip.core.protocols import KnobbedSpace
 from archip.core.record import Record, Status
 from archip.strategies._base import AskTell
 
-__all__ = ["Features", "PredictorGuided", "normal_scores", "worth_order"]
+__all__ = ["Features", "GuidedSearch", "normal_scores", "worth_order", "worth_scores"]
 
 _WHOLE = 20_000  # spaces up to this size are a pool as a whole
 _REFERENCE = 500  # candidates that say what is a large and what a small feature, in spaces that are larger
@@ -34,7 +35,7 @@ _PARENTS = 20  # best records from which a pool is bred
 _RANDOM = 0.25  # share of a pool that is drawn at random instead
 
 
-class PredictorGuided(AskTell):
+class GuidedSearch(AskTell):
     """A strategy by two methods: `reset` and `plan`.
 
     Attributes:
@@ -62,8 +63,9 @@ class PredictorGuided(AskTell):
             raise UserError("this space has no features, from which a predictor learns", "strategy")
         self.told, self._n_useful = [], 0
         self._planned: list[Candidate] = []
+        self._whole_MF: np.ndarray | None = None
         for name in ("whole", "features"):
-            self.__dict__.pop(name, None)
+            vars(self).pop(name, None)
         self.reset()
 
     def propose(self, rng: np.random.Generator) -> Candidate:
@@ -93,9 +95,27 @@ class PredictorGuided(AskTell):
         if self.whole is not None:
             return self.whole
         order = worth_order(self.told, self.goals, _PARENTS)
-        parents = [self.told[i].candidate for i in order.tolist()]
-        bred = {c.id: c for c in (self._child(parents, rng) for _ in range(self.pool))}
-        return list(bred.values())
+        return self.bred([self.told[i].candidate for i in order.tolist()], rng)
+
+    def bred(self, parents: Sequence[Candidate], rng: np.random.Generator) -> list[Candidate]:
+        """Different children of some parents, and random candidates, at most `pool` in all."""
+        return list({c.id: c for c in (self._child(parents, rng) for _ in range(self.pool))}.values())
+
+    def matrix(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """[N, F] all features of candidates side by side, scaled."""
+        return np.concatenate(self.features(candidates), axis=1)
+
+    def pool_matrix(self, pool: Sequence[Candidate]) -> np.ndarray:
+        """The same for a pool; of a whole space it is made once."""
+        if pool is not self.whole:
+            return self.matrix(pool)
+        if self._whole_MF is None:
+            self._whole_MF = self.matrix(pool)
+        return self._whole_MF
+
+    def new(self, ranked: Sequence[Candidate], n: int) -> list[Candidate]:
+        """The first `n` that were not asked for yet."""
+        return list(islice((c for c in ranked if c.id not in self.asked), n))
 
     def _child(self, parents: Sequence[Candidate], rng: np.random.Generator) -> Candidate:
         if rng.random() < _RANDOM:
@@ -173,6 +193,13 @@ def worth_order(records: Sequence[Record], goals: Goals, n: int) -> np.ndarray:
         if len(best) >= n:
             break
     return np.array(best[:n])
+
+
+def worth_scores(records: Sequence[Record], goals: Goals) -> np.ndarray:
+    """[N] normal scores of the places of records, more is better: limits and objectives as one number to learn."""
+    scores_N = np.empty(len(records))
+    scores_N[worth_order(records, goals, len(records))] = -normal_scores(np.arange(len(records)))
+    return scores_N
 
 
 def normal_scores(values_N: np.ndarray) -> np.ndarray:

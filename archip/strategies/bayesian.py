@@ -26,7 +26,7 @@ from archip.core.candidate import Candidate
 from archip.core.objectives import Limit, Objective
 from archip.core.pareto import non_dominated_mask
 from archip.core.record import Record, Status
-from archip.strategies._predictor_guided import PredictorGuided, normal_scores, worth_order
+from archip.strategies._predictor_guided import GuidedSearch, normal_scores, worth_order
 from archip.strategies._surrogate import Groups, Kernel, Posterior
 
 __all__ = ["Bayesian"]
@@ -37,7 +37,7 @@ _MARGIN = 0.1  # of the hypervolume's reference beyond the worst feasible score
 
 
 @dataclass
-class Bayesian(PredictorGuided):
+class Bayesian(GuidedSearch):
     """Expected improvement, of the hypervolume if there are several objectives.
 
     Attributes:
