@@ -1,0 +1,114 @@
+"""HAO (Dong et al. 2021): an exact division of the FPGA for every network, a predictor for its accuracy, one front.
+
+Networks and accuracies are those of NAS-Bench-Macro (MobileNet-like, 8 layers of identity, k3 e3 or k5 e6, CIFAR-10),
+at 8 bits on a ZU3EG. Quantisation choices are not part of this claim: the table has none.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import itertools
+
+import numpy as np
+
+from archip.core.pareto import hypervolume, non_dominated_mask
+from archip.hardware.schedule.hao import HAO
+from archip.ir.graph import GraphBuilder
+from archip.ir.workload import Workload, workload
+from archip.predictors._agreement import kendall
+from archip.predictors.ridge import Ridge
+from archip.spaces._network import conv_norm_relu
+from claims._claim import Observed, data_file
+
+EXPECTED = """1,000 networks drawn from the table; parameters and MACs of the graphs are the table's. The division
+equals exhaustive enumeration for 50 of them on a small FPGA. Half and a quarter of the DSPs make no network faster, and
+their mean latency longer. A predictor of accuracy from 100 networks reaches Kendall's tau of 0.7 on the others; the
+networks on its front of predicted accuracy and exact latency cover, by their true accuracies, 95 % of the hypervolume
+of the true front of all 1,000, and more than as many random ones (mean of 50 draws)."""
+SOURCE = "arXiv:2104.12766, section IV; card; nas_bench_macro.csv.gz (NAS-Bench-Macro, 61a2bfc2)"
+
+N, LEARNT, CHECKED, DRAWS = 1000, 100, 50, 50
+STAGES = ((64, 2), (128, 3), (256, 3))  # channels, layers; every stage begins with stride 2
+KINDS = {"1": (3, 3), "2": (5, 6)}  # kernel, expansion
+
+
+def _network(arch: str) -> Workload:
+    g = GraphBuilder()
+    x = conv_norm_relu(g, g.input("image", (1, 3, 32, 32), "NCHW"), "stem", 32, (3, 3))
+    before, kinds = 32, iter(arch)
+    for s, (channels, layers) in enumerate(STAGES):
+        for b in range(layers):
+            x = _layer(g, x, f"stage{s}.layer{b}", next(kinds), (before, channels), 1 + (b == 0))
+            before = channels
+    x = conv_norm_relu(g, x, "head", 1280, (1, 1))
+    return workload(g.finish(g.add("linear", g.add("global_avg_pool", x, name="pool"), name="fc", out_features=10)))
+
+
+def _layer(g: GraphBuilder, x: str, name: str, kind: str, channels: tuple[int, int], stride: int) -> str:
+    """An inverted bottleneck, or the identity (1 x 1 where the shape changes)."""
+    before, after = channels
+    if kind == "0":
+        return x if stride == 1 else _norm(g, x, f"{name}.skip", out_channels=after, kernel=(1, 1), stride=stride)
+    kernel, expansion = KINDS[kind]
+    inner = before * expansion
+    y = conv_norm_relu(g, x, f"{name}.expand", inner, (1, 1))
+    y = _norm(g, y, f"{name}.depth", out_channels=inner, kernel=(kernel, kernel), stride=stride,
+              padding=(kernel // 2, kernel // 2), groups=inner)  # fmt: skip
+    y = g.add("relu", y, name=f"{name}.depth.relu")
+    y = _norm(g, y, f"{name}.project", out_channels=after, kernel=(1, 1))
+    return g.add("add", x, y, name=f"{name}.add") if stride == 1 else y
+
+
+def _norm(g: GraphBuilder, x: str, name: str, **shape: object) -> str:
+    return g.add("batch_norm", g.add("conv", x, name=f"{name}.conv", bias=False, **shape), name=f"{name}.norm")
+
+
+def _enumerated(model: HAO, work: Workload) -> float:
+    """Least cycles over all combinations of designs."""
+    tables = model.designs(work).values()
+    budgets = np.array([model.dsps, model.luts, model.brams])
+    *first, last = [list(zip(t.cycles_D, t.needs_DR, strict=True)) for t in tables]
+    cycles_D, needs_DR = (np.array(column) for column in zip(*last, strict=True))
+    best = np.inf
+    for chosen in itertools.product(*first):
+        left = budgets - sum(needs for _, needs in chosen)
+        fits = (needs_DR <= left).all(axis=1)
+        if fits.any():
+            best = min(best, sum(cycles for cycles, _ in chosen) + cycles_D[fits].min())
+    return best
+
+
+def _covered(points: np.ndarray, reference: np.ndarray) -> float:
+    return hypervolume(points[non_dominated_mask(points)], reference)
+
+
+def check() -> Observed:
+    with gzip.open(data_file("nas_bench_macro.csv.gz"), "rt") as file:
+        table = list(csv.DictReader(file))
+    rng = np.random.default_rng(0)
+    rows = [table[i] for i in rng.choice(len(table), N, replace=False)]
+    works = [_network(row["arch"]) for row in rows]
+    same = all((w.params, w.macs) == (int(r["params"]), int(r["flops"])) for w, r in zip(works, rows, strict=True))
+    small = HAO(dsps=40, luts=14_000, brams=60, most=8)
+    exact = sum(small.plan(w).cycles == _enumerated(small, w) for w in works[:CHECKED])
+    cycles = np.array([[HAO(dsps=dsps).plan(w).cycles for w in works] for dsps in (360, 180, 90)])
+    slower = bool((np.diff(cycles, axis=0) >= 0).all() and (np.diff(cycles.mean(axis=1)) > 0).all())
+
+    accuracy = np.array([float(row["mean_acc"]) for row in rows])
+    genes = np.array([[digit == kind for digit in row["arch"] for kind in "012"] for row in rows], dtype=float)
+    predicted, _ = Ridge().fit(genes[:LEARNT], accuracy[:LEARNT]).predict(genes)
+    tau = kendall(predicted[LEARNT:], accuracy[LEARNT:])
+    points, guesses = (np.column_stack([-values, cycles[0]]) for values in (accuracy, predicted))
+    reference = points.max(axis=0)
+    chosen = np.flatnonzero(non_dominated_mask(guesses))
+    whole = _covered(points, reference)
+    share = _covered(points[chosen], reference) / whole
+    draws = [_covered(points[rng.choice(N, len(chosen), replace=False)], reference) / whole for _ in range(DRAWS)]
+    holds = same and exact == CHECKED and slower and tau >= 0.7 and share >= 0.95 and share > np.mean(draws)
+    text = (
+        f"graphs {'as' if same else 'NOT as'} in the table; {exact} of {CHECKED} divisions as enumerated; mean cycles"
+    )
+    text += f" {', '.join(f'{c:,.0f}' for c in cycles.mean(axis=1))} with 360, 180, 90 DSPs; tau {tau:.3f};"
+    text += f" {len(chosen)} networks on the predicted front cover {100 * share:.1f} %, random ones"
+    return Observed(bool(holds), f"{text} {100 * np.mean(draws):.1f} % (most {100 * np.max(draws):.1f} %)")
