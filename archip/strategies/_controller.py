@@ -15,11 +15,12 @@ import numpy as np
 from archip.core.candidate import Candidate
 from archip.core.errors import UserError
 from archip.core.knobs import Knob
+from archip.core.objectives import Goals
 from archip.core.protocols import KnobbedSpace
 from archip.core.record import Record
 from archip.strategies._base import AskTell
 
-__all__ = ["Controller", "Decision", "Episode", "softmax"]
+__all__ = ["Controller", "Decision", "Episode", "Rewards", "softmax"]
 
 _TRIES = 100  # rows of decisions that break a constraint, before a candidate is drawn instead
 _REDRAWS = 2  # proposals in a row that are known already, before a walk from the last of them
@@ -42,13 +43,37 @@ class Episode:
     reward: float
 
 
+class Rewards:
+    """One number a record, for methods that learn from one.
+
+    The reward of a candidate within all limits is its first objective (signed, more is better); of one that breaks a
+    limit or fails it is the least of those rewards so far, less the violation (at most 1).
+    """
+
+    def __init__(self, goals: Goals) -> None:
+        self._goals = goals
+        self._least: float | None = None
+
+    def of(self, records: Sequence[Record]) -> list[float]:
+        values = [self._value(r) for r in records if self._goals.feasible(r)]
+        self._least = min([*values, *([] if self._least is None else [self._least])], default=None)
+        return [self._reward(r) for r in records]
+
+    def _value(self, record: Record) -> float:
+        return float(-self._goals.losses([record])[0, 0])
+
+    def _reward(self, record: Record) -> float:
+        if self._goals.feasible(record):
+            return self._value(record)
+        return (self._least or 0.0) - min(float(self._goals.violations([record])[0]), 1.0)
+
+
 class Controller(AskTell):
     """A strategy by three methods: `reset`, `probabilities` and `learn`.
 
-    The reward of a candidate within all limits is its first objective (signed, more is better); of one that breaks a
-    limit or fails it is the least of those rewards so far, less the violation (at most 1). Candidates that the policy
-    did not propose are episodes too: of the decisions that lead to them. A policy that has nearly decided proposes what
-    is known again and again; what is near to that is asked for then.
+    Episodes are rewarded by `Rewards`. Candidates that the policy did not propose are episodes too: of the decisions
+    that lead to them. A policy that has nearly decided proposes what is known again and again; what is near to that is
+    asked for then.
     """
 
     knobs: dict[str, Knob]
@@ -74,7 +99,7 @@ class Controller(AskTell):
         self._decide = self.space.decide
         self._codes = self.space.codes
         self._out: dict[str, tuple[Decision, ...]] = {}
-        self._least: float | None = None
+        self._rewards = Rewards(self.goals)
         self._n_known = 0
         self.reset()
 
@@ -111,17 +136,8 @@ class Controller(AskTell):
         return candidate
 
     def observe(self, records: Sequence[Record]) -> None:
-        values = [self._value(r) for r in records if self.goals.feasible(r)]
-        self._least = min([*values, *([] if self._least is None else [self._least])], default=None)
-        self.learn([Episode(self._decisions(r.candidate), self._reward(r)) for r in records])
-
-    def _value(self, record: Record) -> float:
-        return float(-self.goals.losses([record])[0, 0])
-
-    def _reward(self, record: Record) -> float:
-        if self.goals.feasible(record):
-            return self._value(record)
-        return (self._least or 0.0) - min(float(self.goals.violations([record])[0]), 1.0)
+        rewards = self._rewards.of(records)
+        self.learn([Episode(self._decisions(r.candidate), reward) for r, reward in zip(records, rewards, strict=True)])
 
     def _decisions(self, candidate: Candidate) -> tuple[Decision, ...]:
         if candidate.id in self._out:
