@@ -66,12 +66,12 @@ class MCTS(AskTell):
         for _ in range(_TRIES):
             walk = _Walk(self, rng)
             candidate = self._decide(walk.choose)
-            is_new = candidate is not None and candidate.id not in self.asked
-            walk.leave(is_new)
-            if is_new:
+            walk.leave(is_new=candidate is not None and candidate.id not in self.asked)
+            if candidate is None:
+                continue
+            if candidate.id not in self.asked:
                 self._out[candidate.id] = walk.path
-            if candidate is not None:
-                return candidate
+            return candidate
         return self.space.sample(rng)
 
     def observe(self, records: Sequence[Record]) -> None:
@@ -104,7 +104,7 @@ class _Walk:
 
     def choose(self, knob: str, allowed: Sequence[int]) -> int:
         """A code of a knob; each halving of an ordered knob is a branching of its own."""
-        left = tuple(allowed)
+        left: tuple[int, ...] = tuple(allowed)
         halves = self._tree.bisect and self._tree.knobs[knob].ordered
         while len(left) > 1:
             middle = len(left) // 2
@@ -114,7 +114,7 @@ class _Walk:
     def _branch(self, options: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         if not self._is_inside:
             self._n_beyond += 1
-            return options[self._rng.integers(len(options))]
+            return options[int(self._rng.integers(len(options)))]
         node = self.path[-1]
         node.n_branches, below = len(options), node.below
         promising = [o for o in options if o not in below or not below[o].is_exhausted] or options
