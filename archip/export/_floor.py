@@ -2,8 +2,8 @@
 
 It is a picture of sizes, not a floor plan: a core is a square, its parts are stripes of their share of it, whatever
 shape they would have. The array has its rows and columns of processing elements (at most 32 lines each way) with
-the register files in it; on-chip memories of at least 1 KiB are drawn as buffers, which divide the area of all buffers
-by their bytes. The links to the shared memory are as wide as their bandwidth.
+the register files in it; on-chip memories of at least 512 bytes, and 16 bytes a processing element, are drawn as buffers,
+which divide the area of all buffers by their bytes. The links to the shared memory are as wide as their bandwidth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["floor_sketch"]
 
 _SIDE = 300.0  # of the largest core
 _COLUMN, _GAP, _TOP, _LINE = 330.0, 40.0, 150.0, 18.0
-_LEAST_BUFFER = 1024  # bytes of one instance
+_LEAST_BUFFER, _LEAST_PER_PE = 512, 16  # bytes of one instance, and of all instances for a PE
 _MOST_LINES = 32
 _COLOURS = {"array": "#8fb4f0", "buffer": "#f2c078", "wires": "#c9ced8"}
 # What the parts of an area are: templates call them the first, MAESTRO the second.
@@ -74,13 +74,19 @@ def _blocks(core: Mapping[str, Any]) -> list[_Block]:
         role = _ROLES.get(name, name)
         sums[role] = sums.get(role, 0.0) + mm2
     total = sums.pop("buffer", 0.0)
-    memories = [m for m in core["buffers"] if m["bytes"] >= _LEAST_BUFFER and m["name"] != "L1"]
+    memories = [m for m in core["buffers"] if _is_buffer(m, core["pes"])]
     n_bytes = sum(m["bytes"] * m["instances"] for m in memories)
     blocks = [_Block("buffer", _size(m), total * m["bytes"] * m["instances"] / n_bytes) for m in memories]
     if total and not memories:
         blocks = [_Block("buffer", "buffers", total)]
     array = [_Block("array", f"{core['pes']:,} PEs with registers", sums.pop("array"))] if "array" in sums else []
     return [*array, *blocks, *(_Block("wires", name, mm2) for name, mm2 in sums.items())]
+
+
+def _is_buffer(memory: Mapping[str, Any], pes: int) -> bool:
+    """Whether it is drawn beside the array; MAESTRO's L1 is in its PEs."""
+    is_large = memory["bytes"] >= _LEAST_BUFFER and memory["bytes"] * memory["instances"] >= _LEAST_PER_PE * pes
+    return is_large and memory["name"] != "L1"
 
 
 def _size(memory: Mapping[str, Any]) -> str:

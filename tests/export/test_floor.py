@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from archip.core import registry
 from archip.core.units import parse_quantity
-from archip.export._floor import floor_sketch
+from archip.export._floor import _is_buffer, floor_sketch
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -93,3 +95,13 @@ def test_links_are_as_wide_as_their_bandwidth():
     chip = {"cores": [core({"PEs": 1.0}, bandwidth=b) for b in (8e9, 32e9)]}
     links = ElementTree.fromstring(floor_sketch(chip)).iter(f"{SVG}line")
     assert [float(link.get("stroke-width", 0)) for link in links] == [4.0, 16.0]
+
+
+@pytest.mark.parametrize("pes", [64, 160, 1024, 4096])
+@pytest.mark.parametrize("name", registry.names("hardware/templates"))
+def test_buffers_are_the_srams_of_every_template(name, pes):
+    template = registry.find("hardware/templates", name)(pes=pes, bandwidth=8e9)
+    for part in template.parts:
+        instances = math.prod(n for dimension, n in template.array.items() if dimension not in part.memory.serves)
+        described = memory(part.memory.name, part.memory.bits / 8, instances)
+        assert _is_buffer(described, pes) == (part.sram_bytes > 0), part.memory.name
