@@ -2,8 +2,9 @@
 
 It is a picture of sizes, not a floor plan: a core is a square, its parts are stripes of their share of it, whatever
 shape they would have. The array has its rows and columns of processing elements (at most 32 lines each way) with
-the register files in it; on-chip memories of at least 512 bytes, and 16 bytes a processing element, are drawn as buffers,
-which divide the area of all buffers by their bytes. The links to the shared memory are as wide as their bandwidth.
+the register files in it; on-chip memories of at least 512 bytes, and 16 bytes a processing element, are drawn as
+buffers, which divide the area of all buffers by their bytes. The links to the shared memory are as wide as their
+bandwidth.
 """
 
 from __future__ import annotations
