@@ -20,7 +20,7 @@ from archip.core.units import parse_quantity
 
 __all__ = ["register"]
 
-_DEFAULT = ("random_search", "local_search", "regularized_evolution")
+_DEFAULT = ("auto", "random_search", "local_search", "regularized_evolution")
 _MARKS = (50, 100, 200, 500, 1000)
 
 
