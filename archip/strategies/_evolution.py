@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from archip.core.candidate import Candidate
+from archip.core.objectives import Goals
+from archip.core.pareto import crowding_distances, domination_ranks
 from archip.core.record import Record, Status
 from archip.strategies._base import AskTell
 
-__all__ = ["Evolution"]
+__all__ = ["Evolution", "by_crowding"]
 
 
 class Evolution(AskTell):
@@ -44,3 +46,16 @@ class Evolution(AskTell):
 
     def observe(self, records: Sequence[Record]) -> None:
         self.living = self.survivors([*self.living, *(r for r in records if r.status is not Status.FAILED)])
+
+
+def by_crowding(goals: Goals, records: Sequence[Record]) -> list[Record]:
+    """Records in the order of the crowded comparison, best first: by rank, then by crowding within the rank.
+
+    Source: Deb et al. 2002, NSGA-II, section III-B.
+    """
+    losses = goals.losses(records)
+    ranks = domination_ranks(losses, goals.violations(records))
+    crowding = np.zeros(len(records))
+    for rank in range(ranks.max(initial=-1) + 1):
+        crowding[ranks == rank] = crowding_distances(losses[ranks == rank])
+    return [records[i] for i in np.lexsort((-crowding, ranks))]

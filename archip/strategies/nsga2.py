@@ -16,9 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from archip.core.candidate import Candidate
-from archip.core.pareto import crowding_distances, domination_ranks
 from archip.core.record import Record
-from archip.strategies._evolution import Evolution
+from archip.strategies._evolution import Evolution, by_crowding
 
 __all__ = ["NSGA2"]
 
@@ -45,12 +44,7 @@ class NSGA2(Evolution):
 
     def survivors(self, living: Sequence[Record]) -> Sequence[Record]:
         """The best by rank, then by crowding within the rank, best first."""
-        losses = self.goals.losses(living)
-        ranks = domination_ranks(losses, self.goals.violations(living))
-        crowding = np.zeros(len(living))
-        for rank in range(ranks.max(initial=-1) + 1):
-            crowding[ranks == rank] = crowding_distances(losses[ranks == rank])
-        return [living[i] for i in np.lexsort((-crowding, ranks))[: self.population]]
+        return by_crowding(self.goals, living)[: self.population]
 
     def _parent(self, rng: np.random.Generator) -> Candidate:
         """The better of two; `living` stands in the order of the crowded comparison (section III-B)."""
