@@ -1,7 +1,8 @@
 """Auto-GNN: changes one class of decisions of the best network at a time, each class with a controller of its own.
 
 Choose it where a network is layers with the same few decisions each and neighbours of a good network are good: it
-never strays from the best network by more than one class. A class is the knobs that differ by the number at their end
+never strays from the best network by more than one class. On NAS-Bench-Graph it is no better than random search within
+noise (claims/auto_gnn.py); evolution is. A class is the knobs that differ by the number at their end
 only (`op1`, `op2` …).
 In every step a class is drawn in proportion to the entropy of what its controller would decide, an LSTM proposes the
 class anew, and the rest stays as in the best network so far, which a better one replaces.
