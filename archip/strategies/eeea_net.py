@@ -6,7 +6,7 @@ The population is filled with random candidates that keep all limits, however ma
 break one are never trained (the cost is looked at first) and never join. NSGA-II's ranks and crowding do the rest.
 Source: Termritthikun et al. 2021, arXiv:2108.06156, section 3 and algorithm 1; population 40, crossover, mutation and
 inversion with probability 0.1 each as in the released code. Differs: a child that is known already is replaced by
-another; the genes of a broken inversion that the space forbids are drawn anew.
+another; genes that an inversion would give a value they have not are drawn anew.
 """
 
 from __future__ import annotations
