@@ -42,8 +42,16 @@ class Linas(GuidedSearch):
 
     def reset(self) -> None:
         self.initial, self.pool = self.population, 0
+        self._order: list[Candidate] = []
+        self._n_learnt = 0
 
     def plan(self, rng: np.random.Generator) -> Sequence[Candidate]:
+        if self._n_learnt < len(self.told) or not self.new(self._order, 1):
+            self._n_learnt, self._order = len(self.told), self._ranked(rng)
+        return self.new(self._order, self.population)
+
+    def _ranked(self, rng: np.random.Generator) -> list[Candidate]:
+        """What NSGA-II saw on the predictors, best predicted first."""
         names = dict.fromkeys([o.metric for o in self.goals.objectives] + [m.metric for m in self.goals.limits])
         models = {name: model for name in names if (model := self._learnt(name)) is not None}
         inner, seen = NSGA2(population=self.population), []
@@ -54,8 +62,7 @@ class Linas(GuidedSearch):
             records = [Record(c, {name: float(y_N[i]) for name, y_N in columns.items()}) for i, c in enumerate(asked)]
             inner.tell(records)
             seen += [r for r in records if r.candidate.id not in self.asked]
-        best = worth_order(seen, self.goals, self.population) if seen else []
-        return [seen[i].candidate for i in best]
+        return [seen[i].candidate for i in worth_order(seen, self.goals, len(seen))] if seen else []
 
     def _learnt(self, name: str) -> _Stack | None:
         rows = [r for r in self.told if name in r.metrics]

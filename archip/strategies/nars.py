@@ -51,14 +51,20 @@ class Nars(GuidedSearch):
 
     def reset(self) -> None:
         self._encoder: Mlp | None = None
+        self._order: list[Candidate] = []
+        self._n_learnt = 0
 
     def plan(self, rng: np.random.Generator) -> Sequence[Candidate]:
         if self._encoder is None:
             self._encoder = self._pretrained(rng)
+        if self._n_learnt == len(self.told) and (more := self.new(self._order, self.batch)):
+            return more  # nothing was told since: the next of the same ranking
+        self._n_learnt = len(self.told)
         genes_NF = self._genes([r.candidate for r in self.told])
         model = _Predictor(self._encoder, rng)
         model.fit(genes_NF, worth_scores(self.told, self.goals), self.training)
-        return self.new(self._ranked(model, rng), self.batch)
+        self._order = self._ranked(model, rng)
+        return self.new(self._order, self.batch)
 
     def _ranked(self, model: _Predictor, rng: np.random.Generator) -> list[Candidate]:
         """A pool, best predicted first; of a large space the last of some generations."""
