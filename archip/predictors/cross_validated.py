@@ -22,6 +22,7 @@ from archip.core import registry
 from archip.core.errors import UserError
 from archip.core.problem import Plug
 from archip.predictors._agreement import Agreement, agreement, for_ranks, interval
+from archip.predictors._left_out import left_out
 from archip.predictors._predictor import Predictor, from_json
 
 __all__ = ["CrossValidated"]
@@ -81,7 +82,11 @@ class CrossValidated(Predictor):
         if len(y_N) < 4:
             raise UserError(f"{len(y_N)} samples are too few to choose a predictor by", "cross_validated", "4 at least")
         widths = self.prefixes or (X_NF.shape[1],)
-        tried = [(plug, width, self._left_out(plug, X_NF[:, :width], y_N)) for plug in self._plugs for width in widths]
+        tried = [
+            (plug, width, left_out(plug, X_NF[:, :width], y_N, self.folds, self.seed))
+            for plug in self._plugs
+            for width in widths
+        ]
         able = [(plug, width, row_N) for plug, width, row_N in tried if row_N is not None]
         if not able:
             raise UserError("no candidate can learn from these samples", "cross_validated.candidates")
@@ -94,19 +99,6 @@ class CrossValidated(Predictor):
 
     def predict(self, X_MF: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.chosen.predict(X_MF[:, : self._width])
-
-    def _left_out(self, plug: Plug, X_NF: np.ndarray, y_N: np.ndarray) -> np.ndarray | None:
-        """What the candidate says of each sample, fitted to the other folds; None if it cannot learn from them."""
-        order = np.random.default_rng(self.seed).permutation(len(y_N))
-        predicted_N = np.empty(len(y_N))
-        for fold in np.array_split(order, min(self.folds, len(y_N))):
-            seen = np.setdiff1d(order, fold)
-            try:
-                model = registry.create("predictors", plug.name, plug.options).fit(X_NF[seen], y_N[seen])
-            except UserError:
-                return None
-            predicted_N[fold] = model.predict(X_NF[fold])[0]
-        return predicted_N
 
     @property
     def state(self) -> dict[str, Any]:

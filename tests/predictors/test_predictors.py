@@ -16,7 +16,10 @@ from archip.predictors._predictor import Predictor, Scaling, from_json
 from archip.predictors.gp import _loss
 
 NAMES = registry.names("predictors")
-OPTIONS = {"cross_validated": {"candidates": ["ridge", "gp"], "folds": 5}}
+OPTIONS = {
+    "cross_validated": {"candidates": ["ridge", "gp"], "folds": 5},
+    "ensemble_selection": {"candidates": ["ridge", "gp"]},
+}
 COARSE = {"boosted_trees": 0.9, "mlp": 0.65, "normal_scores": 1.1}  # these cannot express a sum of costs exactly
 
 
