@@ -273,8 +273,9 @@ def _recurrent(op: str) -> Handler:
         hidden = a.attrs["hidden_size"]
         directions = 1 + (a.attrs.get("direction") == "bidirectional")
         tensors = {"weight_ih": a[1], "weight_hh": a[2]} | _biases(a.get(3), directions, GATES[op] * hidden)
+        width: dict[str, Any] = a.width(a[1])
         y = p.add(op, a[0], hidden=hidden, bidirectional=directions == 2, bias=a.get(3) is not None, tensors=tensors,
-                  **a.width(a[1]))  # fmt: skip
+                  **width)  # fmt: skip
         wide = p.view(y, (steps, n, directions, hidden), "directions")
         return p.transposed(wide, (0, 2, 1, 3), "outer"), f"{y}:1", f"{y}:2"
 
@@ -351,10 +352,11 @@ def _dequantize(p: Place, a: Arguments) -> Result:
 
 
 def _dynamic_quantize(p: Place, a: Arguments) -> Result:
-    if isinstance(a[0], Known):  # a weight, which need not be quantised again and again
+    value = a[0]
+    if isinstance(value, Known):  # a weight, which need not be quantised again and again
         scale, zero = (Known(f"{p.name}.{part}", ()) for part in ("scale", "zero"))
-        return replace(a[0], bits=8), scale, zero
-    y = p.add("quantize", a[0])
+        return replace(value, bits=8), scale, zero
+    y = p.add("quantize", value)
     a.bits[y] = 8
     return y, f"{y}:1", f"{y}:2"
 

@@ -10,10 +10,21 @@ TOY_OPTIONS = {
 }
 
 
-@pytest.fixture(params=registry.names("strategies"))
+# Strategies that fit models take minutes for all that the contract asks.
+GUIDED = {"auto", "bayesian", "gbdt_nas", "linas", "nars", "predictor_guided", "smbo"}
+
+
+def _names():
+    names = registry.names("strategies")
+    return [pytest.param(name, marks=pytest.mark.slow) if name in GUIDED else name for name in names]
+
+
+@pytest.fixture(params=_names())
 def make(request):
     return lambda: registry.create("strategies", request.param, TOY_OPTIONS.get(request.param))
 
 
 class TestStrategies(StrategyContract):
-    pass
+    @pytest.fixture
+    def cheap_s(self, request):
+        return 20e-3 if request.node.callspec.params["make"] in GUIDED else 1e-3

@@ -138,5 +138,5 @@ def test_what_the_table_lacks_is_refused(options, message):
 
 
 def test_a_strategy_that_refuses_is_named():
-    with pytest.raises(UserError, match="broken: .*unknown option 'no'"):
+    with pytest.raises(UserError, match=r"broken: .*unknown option 'no'"):
         run_bench(Bench(GRID, budget=2), {"broken": Plug("random_search", {"no": 1})}, 1, n_jobs=1)
