@@ -104,12 +104,12 @@ class _Walk:
 
     def choose(self, knob: str, allowed: Sequence[int]) -> int:
         """A code of a knob; each halving of an ordered knob is a branching of its own."""
-        left: Sequence[int] = tuple(allowed)
+        left = list(allowed)
         halves = self._tree.bisect and self._tree.knobs[knob].ordered
         while len(left) > 1:
             middle = len(left) // 2
             halved = [tuple(left[:middle]), tuple(left[middle:])]
-            left = self._branch(halved if halves else [(code,) for code in left])
+            left = list(self._branch(halved if halves else [(code,) for code in left]))
         return left[0]
 
     def _branch(self, options: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
