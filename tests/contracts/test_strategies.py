@@ -13,6 +13,8 @@ TOY_OPTIONS = {
 # Strategies that fit models take minutes for all that the contract asks.
 GUIDED = {"auto", "bayesian", "gbdt_nas", "linas", "nars", "predictor_guided", "smbo"}
 
+CHEAP_S = dict.fromkeys(GUIDED, 20e-3) | {"ppo": 4e-3}  # several passes of gradients over every batch
+
 
 def _names():
     names = registry.names("strategies")
@@ -27,4 +29,4 @@ def make(request):
 class TestStrategies(StrategyContract):
     @pytest.fixture
     def cheap_s(self, request):
-        return 20e-3 if request.node.callspec.params["make"] in GUIDED else 1e-3
+        return CHEAP_S.get(request.node.callspec.params["make"], 1e-3)
