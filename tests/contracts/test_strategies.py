@@ -13,7 +13,7 @@ TOY_OPTIONS = {
 # Strategies that fit models take minutes for all that the contract asks.
 GUIDED = {"auto", "bayesian", "gbdt_nas", "linas", "nars", "predictor_guided", "smbo"}
 
-CHEAP_S = dict.fromkeys(GUIDED, 20e-3) | {"ppo": 4e-3}  # several passes of gradients over every batch
+CHEAP_S = dict.fromkeys(GUIDED, 20e-3) | {"ppo": 20e-3}  # several passes of gradients over every batch
 
 
 def _names():
