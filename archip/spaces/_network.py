@@ -20,7 +20,7 @@ from archip.ir.graph import Graph, GraphBuilder
 if TYPE_CHECKING:
     from archip.nets.build import GraphModule
 
-__all__ = ["SMALLEST_HALVED", "Count", "Counts", "NetworkSpace", "conv_norm_relu", "increasing"]
+__all__ = ["SMALLEST_HALVED", "Count", "Counts", "NetworkSpace", "conv_norm_relu", "increasing", "residual_sum"]
 
 Count = Annotated[int, Field(ge=1)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
@@ -65,6 +65,14 @@ def conv_norm_relu(
     x = g.add("conv", x, name=f"{name}.conv", out_channels=channels, bias=False, **shape)
     x = g.add("batch_norm", x, name=f"{name}.norm")
     return g.add("relu", x, name=f"{name}.relu")
+
+
+def residual_sum(g: GraphBuilder, x: str, y: str, name: str, widths: tuple[int, int], stride: int) -> str:
+    """ReLU of `y` plus the block's input `x`, through a convolution 1x1 if width (before, after) or size change."""
+    if stride != 1 or widths[0] != widths[1]:
+        x = g.add("conv", x, name=f"{name}.skip.conv", out_channels=widths[1], kernel=(1, 1), stride=stride, bias=False)
+        x = g.add("batch_norm", x, name=f"{name}.skip.norm")
+    return g.add("relu", g.add("add", x, y, name=f"{name}.add"), name=f"{name}.relu")
 
 
 def increasing(values: Sequence[int], option: str) -> None:

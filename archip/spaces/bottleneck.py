@@ -16,7 +16,7 @@ from pydantic import Field
 
 from archip.core.knobs import Choice, IntRange, Knob
 from archip.ir.graph import Graph, GraphBuilder
-from archip.spaces._network import SMALLEST_HALVED, Count, Counts, NetworkSpace, conv_norm_relu
+from archip.spaces._network import SMALLEST_HALVED, Count, Counts, NetworkSpace, conv_norm_relu, residual_sum
 
 __all__ = ["Bottleneck"]
 
@@ -88,7 +88,4 @@ def _block(g: GraphBuilder, x: str, name: str, channels: tuple[int, int, int], k
     y = conv_norm_relu(g, y, f"{name}.b", inner, (kernel, kernel), stride)
     y = g.add("conv", y, name=f"{name}.c.conv", out_channels=width, kernel=(1, 1), bias=False)
     y = g.add("batch_norm", y, name=f"{name}.c.norm")
-    if stride != 1 or before != width:
-        x = g.add("conv", x, name=f"{name}.skip.conv", out_channels=width, kernel=(1, 1), stride=stride, bias=False)
-        x = g.add("batch_norm", x, name=f"{name}.skip.norm")
-    return g.add("relu", g.add("add", x, y, name=f"{name}.add"), name=f"{name}.relu")
+    return residual_sum(g, x, y, name, (before, width), stride)

@@ -21,7 +21,15 @@ from pydantic import Field
 
 from archip.core.knobs import Choice, IntRange, Knob
 from archip.ir.graph import Graph, GraphBuilder
-from archip.spaces._network import SMALLEST_HALVED, Count, Counts, NetworkSpace, conv_norm_relu, increasing
+from archip.spaces._network import (
+    SMALLEST_HALVED,
+    Count,
+    Counts,
+    NetworkSpace,
+    conv_norm_relu,
+    increasing,
+    residual_sum,
+)
 
 __all__ = ["RegNet"]
 
@@ -113,7 +121,4 @@ def _block(g: GraphBuilder, x: str, name: str, channels: int, width: int, group:
     y = g.add("relu", g.add("batch_norm", y, name=f"{name}.b.norm"), name=f"{name}.b.relu")
     y = g.add("conv", y, name=f"{name}.c.conv", out_channels=width, kernel=(1, 1), bias=False)
     y = g.add("batch_norm", y, name=f"{name}.c.norm")
-    if stride != 1 or channels != width:
-        x = g.add("conv", x, name=f"{name}.skip.conv", out_channels=width, kernel=(1, 1), stride=stride, bias=False)
-        x = g.add("batch_norm", x, name=f"{name}.skip.norm")
-    return g.add("relu", g.add("add", x, y, name=f"{name}.add"), name=f"{name}.relu")
+    return residual_sum(g, x, y, name, (channels, width), stride)

@@ -20,7 +20,6 @@ __all__ = ["LEAST", "PREDICTORS", "calibrate_table", "fitted_contents"]
 LEAST = 10  # measurements; below, folds would say nothing of the error
 # Few and small trees: with some 50 measurements more of them only take longer.
 PREDICTORS = ("ridge", "additive", "gp", {"boosted_trees": {"members": 2, "trees": 60}})
-_TOLD = ("expected", "low", "high")
 
 
 def fitted_contents(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["CutCosts"]
 
 _PIECE = 1 << 22  # mappings costed at once; bounds the memory
-COLUMNS = ("compute", "stall", "onload", "offload", "drain", "energy")
 
 
 class CutCosts:

@@ -37,7 +37,6 @@ Table = dict[str, NDArray[Any]]
 Count = Annotated[int, Field(ge=1)]
 
 _OPERANDS = {"W": "Weights", "I": "Inputs", "O": "Outputs"}
-_COUNTED = {"reads": kernels.READS, "fills": kernels.FILLS, "updates": kernels.UPDATES}
 _WORD_BITS = 16
 _MULTIPLY_PJ, _DRAM_WORD_PJ = 1.0, 200.0  # of 16 bits; Source: PAT, Timeloop's built-in table (relative to a MAC)
 
