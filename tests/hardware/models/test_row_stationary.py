@@ -87,17 +87,18 @@ def test_the_chip_on_alexnet(on_alexnet):
 
 
 @pytest.mark.golden
-def test_the_idle_power_is_the_one_of_the_dense_layer(on_alexnet):
+def test_the_power_of_the_dense_layer(on_alexnet):
+    """332 mW, one of the two figures from which the model's two powers are solved."""
     assert on_alexnet[1]["power_w"][0] == pytest.approx(0.332, rel=0.01)
 
 
 @pytest.mark.golden
-@pytest.mark.xfail(reason="12 % too much: the chip saves more on zeros than multiplier, weight and sum", strict=True)
 def test_the_chips_power_on_alexnet(on_alexnet):
-    """278 mW within 5 %."""
+    """278 mW within 5 %; the layers that the model has not seen within 10 %."""
     _, costs = on_alexnet
     energy_j = (costs["power_w"] * costs["latency_s"]).sum()
     assert energy_j / costs["latency_s"].sum() == pytest.approx(0.278, rel=0.05)
+    np.testing.assert_allclose(costs["power_w"][1:] * 1e3, [288, 266, 235, 236], rtol=0.10)
 
 
 @pytest.mark.golden
