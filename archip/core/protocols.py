@@ -14,7 +14,26 @@ from archip.core.knobs import Knob
 from archip.core.objectives import Goals
 from archip.core.record import Outcome, Record
 
-__all__ = ["CandidateSpace", "KnobbedSpace", "Progress", "RunContext", "Space", "Stage", "Store", "Strategy", "Task"]
+__all__ = [
+    "CandidateSpace",
+    "DesignSpace",
+    "Designer",
+    "KnobbedSpace",
+    "Progress",
+    "RunContext",
+    "Screen",
+    "Space",
+    "Stage",
+    "Store",
+    "Strategy",
+    "Task",
+]
+
+# Networks (a candidate without hardware), goals, and what is to be least: latency, energy or area → the candidate of
+# these networks with the best hardware within the limits; where none keeps them, with one that comes near.
+Designer = Callable[[Candidate, Goals, str], Candidate]
+# Candidates → what is known of each without training, by metric; nothing of one that cannot be built.
+Screen = Callable[[Sequence[Candidate]], Sequence[Mapping[str, float]]]
 
 
 @runtime_checkable
@@ -79,6 +98,24 @@ class KnobbedSpace(CandidateSpace, Protocol):
     def encode(self, candidates: Sequence[Candidate]) -> np.ndarray: ...
 
     def statistics(self, candidates: Sequence[Candidate]) -> np.ndarray: ...
+
+
+@runtime_checkable
+class DesignSpace(CandidateSpace, Protocol):
+    """Candidates of networks and hardware, for strategies that treat the two apart.
+
+    `networks` is the space of the same candidates without hardware. `designer` solves the hardware for given networks;
+    None where there is nothing to be designed or nothing that solves it. `screen` tells costs; None where nothing does.
+    """
+
+    @property
+    def networks(self) -> CandidateSpace: ...
+
+    @property
+    def designer(self) -> Designer | None: ...
+
+    @property
+    def screen(self) -> Screen | None: ...
 
 
 @runtime_checkable
@@ -177,6 +214,7 @@ class RunContext:
         target: the chip space (`spaces/chip.py`), a device (`hardware/devices`: accelerator, measured, fitted, mcu), or
             None where no hardware is asked for.
         folder: the run's folder, for checkpoints; everything in it may be there already from an earlier session.
+        schedule: the policy that puts layers on the cores of a chip (`hardware/schedule`).
     """
 
     tasks: tuple[Task, ...]
@@ -184,3 +222,4 @@ class RunContext:
     goals: Goals
     seed: int
     folder: Path
+    schedule: str = "hap"

@@ -8,7 +8,7 @@ its two cores, 4096 PEs in steps of 32 and 64 GB/s in steps of 8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from itertools import product
@@ -121,6 +121,10 @@ class Chip(KnobSpace):
 
     def collapse(self, genes: Mapping[str, Any]) -> dict[str, Any]:
         return self._genotype(sorted(self.design(genes)))
+
+    def genotype(self, cores: Iterable[Core]) -> dict[str, Any]:
+        """The genotype of a chip of these cores (the way back from `design`)."""
+        return self.canonical(self._genotype(sorted(cores)))
 
     def design(self, genotype: Mapping[str, Any]) -> list[Core]:
         """The cores that are present, in the order of the genotype."""

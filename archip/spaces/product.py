@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from archip.core.candidate import Candidate
 from archip.core.knobs import Knob
+from archip.core.protocols import Designer, Screen
 
 __all__ = ["ProductSpace"]
 
 
 @dataclass(frozen=True)
 class ProductSpace:
-    """The candidates whose parts come from `parts`: part name (``net.<task>``, ``hw``, ``compress.<task>``) → Space."""
+    """The candidates whose parts come from `parts`: part name (``net.<task>``, ``hw``, ``compress.<task>``) → Space.
+
+    Attributes:
+        designer: solves the hardware for given networks, where something does (`core/protocols.py: DesignSpace`).
+        screen: tells what candidates cost, without training.
+    """
 
     parts: Mapping[str, Any]
+    designer: Designer | None = field(default=None, compare=False, repr=False)
+    screen: Screen | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def networks(self) -> ProductSpace:
+        """The candidates without hardware."""
+        return ProductSpace({name: space for name, space in self.parts.items() if name != "hw"})
 
     @property
     def size(self) -> float:
