@@ -25,6 +25,7 @@ from archip.strategies._predictor_guided import GuidedSearch, worth_scores
 __all__ = ["GbdtNas"]
 
 _HAVE = 5  # a value is judged by so many networks that have it, at least
+_JUDGES = 500  # networks at most whose SHAP values are computed, which takes long; beyond, their means hardly change
 
 
 @dataclass
@@ -47,17 +48,26 @@ class GbdtNas(GuidedSearch):
         assert isinstance(self.space, KnobbedSpace)
         self._counts = [len(knob.values) for knob in self.space.knobs.values()]
         self._left_V = np.ones(sum(self._counts), dtype=bool)
+        self._order: list[Candidate] = []
+        self._n_learnt = 0
 
     def plan(self, rng: np.random.Generator) -> Sequence[Candidate]:
+        if self._n_learnt == len(self.told) and (more := self.new(self._order, self.batch)):
+            return more  # nothing was told since: the next of the same ranking
+        self._n_learnt, self._order = len(self.told), self._ranked(rng)
+        return self.new(self._order, self.batch)
+
+    def _ranked(self, rng: np.random.Generator) -> list[Candidate]:
+        """A pool by the trees, best first, without what has a value that left the space."""
         genes_NV = self._genes([r.candidate for r in self.told])
         model = self._fitted(genes_NV, worth_scores(self.told, self.goals), int(rng.integers(2**31)))
-        self._prune(genes_NV, model)
+        judges = rng.choice(len(genes_NV), _JUDGES, replace=False) if len(genes_NV) > _JUDGES else slice(None)
+        self._prune(genes_NV[judges], model)
         pool = self.candidates(rng)
         pool_MV = self._genes(pool)
         score_M = model.predict(pool_MV)
         score_M[pool_MV[:, ~self._left_V].any(1)] = -np.inf
-        order = [i for i in np.argsort(-score_M, kind="stable") if score_M[i] > -np.inf]
-        return self.new([pool[i] for i in order], self.batch)
+        return [pool[i] for i in np.argsort(-score_M, kind="stable") if score_M[i] > -np.inf]
 
     def pruned(self) -> dict[str, list[Any]]:
         """Gene → values that have left the space."""
