@@ -69,7 +69,10 @@ def _closing(console: Console, result: Result) -> None:
         _nothing_feasible(console, summary)
     else:
         _limit_table(console, summary["limits"])
-        _task_table(console, summary["tasks"])
+        if summary.get("table"):
+            _answer_table(console, summary["table"])
+        else:
+            _task_table(console, summary["tasks"])
         if summary["chip"]:
             _chip_table(console, summary["chip"])
         if summary["device"]:
@@ -113,6 +116,18 @@ def _task_table(console: Console, tasks: dict[str, dict[str, Any]]) -> None:
         )
         table.add_row(name, *row)
     console.print(table, "")
+
+
+def _answer_table(console: Console, found: dict[str, Any]) -> None:
+    table = Table(found["full"], *found["tests"], "costs", "network", box=None, pad_edge=False)
+    for row in found["finalists"]:
+        table.add_row(row["full"], *row["tests"], row["costs"], " ".join(map(str, row["genotype"].values())))
+    console.print(table, "")
+    console.print(
+        f"best of the table within the limits: {found['optimum_text']} ({found['tests'][0]}); "
+        f"{found['better']} of {found['rows']:,} networks have a better {found['full']}\n",
+        highlight=False,
+    )
 
 
 def _chip_table(console: Console, chip: dict[str, Any]) -> None:

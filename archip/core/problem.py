@@ -21,6 +21,7 @@ from archip.core.candidate import digest
 from archip.core.errors import UserError, nearest
 from archip.core.objectives import Goals, Limit, Objective
 from archip.core.record import METRICS, metric
+from archip.core.table_goals import TableGoals
 from archip.core.units import parse_quantity
 from archip.core.yaml_file import read_yaml
 
@@ -79,12 +80,14 @@ class Plug:
 class TaskSpec(_Strict):
     """One task: its data, the space of its networks, its metric and its weight in the quality."""
 
-    data: Any = Field(description="data set: a name from `archip list data`, or {name: {option: value}}")
+    data: Any = Field(
+        None, description="data set: a name from `archip list data`, or {name: {option: value}}; none beside a table"
+    )
     net: Any = Field(description="network space: a name from `archip list spaces`, or {name: {option: value}}")
     metric: str | None = Field(None, description="accuracy or iou; by default what suits the data")
     weight: float | None = Field(None, gt=0, description="share in the quality; equal shares by default")
 
-    _plugs = field_validator("data", "net")(lambda value: Plug.of(value))
+    _plugs = field_validator("data", "net")(lambda value: None if value is None else Plug.of(value))
 
 
 class Budget(_Strict):
@@ -118,7 +121,7 @@ class _File(_Strict):
     objectives: list[str] | None = Field(None, description="metrics to optimise, the most important first")
     strategy: Any = Field(default="nsga2", validate_default=True, description="how candidates are proposed")
     evaluator: Any = Field(
-        default="supernet", validate_default=True, description="how accuracy is judged in the search"
+        default=None, description="how accuracy is judged in the search; supernet, or of a table tabular"
     )
     budget: Budget = Budget()  # pyright: ignore[reportCallIssue]
     finish: Finish = Finish()  # pyright: ignore[reportCallIssue]
@@ -127,7 +130,7 @@ class _File(_Strict):
     )
     seed: int = Field(0, ge=0)
 
-    _plugs = field_validator("strategy", "evaluator")(lambda value: Plug.of(value))
+    _plugs = field_validator("strategy", "evaluator")(lambda value: None if value is None else Plug.of(value))
     _more_plugs = field_validator("baselines")(lambda values: [Plug.of(v) for v in values])
 
     @field_validator("tasks")
@@ -178,17 +181,24 @@ class Problem:
         if not isinstance(value, Mapping):
             raise UserError("a problem is a mapping of keys", right="archip init writes an example")
         file = _validated(value)
+        evaluator, table = _judged(file)
         target, knows, bounds = _target(file.target)
-        tasks = {name: _task(name, spec, len(file.tasks)) for name, spec in file.tasks.items()}
+        tasks = {name: _task(name, spec, len(file.tasks), table) for name, spec in file.tasks.items()}
         named = _bounded(file.limits, bounds)
-        limits = tuple(_limit(k, v, tasks, target, knows) for k, v in named.items())
+        if table is None:
+            limits = tuple(_limit(k, v, tasks, target, knows) for k, v in named.items())
+            objectives = _objectives(file.objectives, limits, target, knows)
+        else:
+            limits = tuple(table.limit(k, v) for k, v in named.items())
+            objectives = table.objectives(file.objectives)
+            evaluator = Plug(evaluator.name, {**evaluator.options, "costs": table.costs(limits, objectives)})
         return cls(
             name=file.name,
             tasks=tasks,
             target=target,
-            goals=Goals(_objectives(file.objectives, limits, target, knows), limits),
+            goals=Goals(objectives, limits),
             strategy=_resolved("strategies", file.strategy, "strategy"),
-            evaluator=_resolved("evaluators", file.evaluator, "evaluator"),
+            evaluator=evaluator,
             budget=file.budget,
             finish=file.finish,
             baselines=tuple(_resolved("strategies", b, "baselines") for b in file.baselines),
@@ -201,7 +211,12 @@ class Problem:
         return {
             "name": self.name,
             "tasks": {
-                name: {"data": t.data.to_json(), "net": t.net.to_json(), "metric": t.metric, "weight": t.weight}
+                name: {
+                    **({} if t.data is None else {"data": t.data.to_json()}),
+                    "net": t.net.to_json(),
+                    "metric": t.metric,
+                    "weight": t.weight,
+                }
                 for name, t in self.tasks.items()
             },
             "target": None if self.target is None else {self.target.name: dict(self.target.options)},
@@ -217,6 +232,11 @@ class Problem:
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True)
+
+    @property
+    def is_on_table(self) -> bool:
+        """Whether networks are looked up in a table, so that nothing is trained."""
+        return self.evaluator.name == "tabular"
 
     @cached_property
     def id(self) -> str:
@@ -256,16 +276,39 @@ def _resolved(kind: str, plug: Plug, where: str) -> Plug:
     return Plug(plug.name, TypeAdapter(dict[str, Any]).dump_python(options, mode="json"))
 
 
-def _task(name: str, spec: TaskSpec, n_tasks: int) -> TaskSpec:
+def _judged(file: _File) -> tuple[Plug, TableGoals | None]:
+    """The evaluator, and the goals of a problem whose networks are looked up in a table."""
+    tables = [name for name, spec in file.tasks.items() if spec.net.name == "tabular"]
+    evaluator = _resolved("evaluators", file.evaluator or Plug("tabular" if tables else "supernet"), "evaluator")
+    if (evaluator.name == "tabular") != bool(tables):
+        text = (
+            "networks of a table are looked up, not built" if tables else "only the networks of a table are looked up"
+        )
+        raise UserError(text, "evaluator", "evaluator: tabular" if tables else "net: {tabular: {table: nb201}}")
+    if not tables:
+        return evaluator, None
+    if len(file.tasks) > 1:
+        raise UserError("a table stands alone, since limits are on the costs of its networks", "tasks", "one task")
+    if file.target is not None:
+        raise UserError("a table tells the costs of its networks itself", "target", "leave it out")
+    looks_up = registry.create("evaluators", evaluator.name, evaluator.options)
+    return evaluator, TableGoals.of(tables[0], file.tasks[tables[0]].net.options, looks_up)
+
+
+def _task(name: str, spec: TaskSpec, n_tasks: int, table: TableGoals | None) -> TaskSpec:
     where = f"tasks.{name}"
     net = _resolved("spaces", spec.net, f"{where}.net")
     kind = getattr(registry.find("spaces", net.name), "task", None)
-    if kind is None:
+    if kind is None and table is None:
         raise UserError(f"{net.name!r} is not a space of networks", f"{where}.net")
-    default = {"classification": "accuracy", "segmentation": "iou"}[kind]
+    default = table.metric if table else {"classification": "accuracy", "segmentation": "iou"}[str(kind)]
     if spec.metric not in (None, default):
-        raise UserError(f"{net.name} is for {kind}, whose metric is {default}, not {spec.metric!r}", f"{where}.metric")
-    data = _resolved("data", spec.data, f"{where}.data")
+        about = f"{net.name} is for {kind}, whose" if table is None else f"the table shows {table.shown}, so the"
+        raise UserError(f"{about} metric is {default}, not {spec.metric!r}", f"{where}.metric")
+    if (spec.data is None) == (table is None):
+        text = "key is missing" if table is None else "networks of a table are not trained, so there are no data"
+        raise UserError(text, f"{where}.data")
+    data = None if spec.data is None else _resolved("data", spec.data, f"{where}.data")
     return TaskSpec(data=data, net=net, metric=default, weight=spec.weight or 1.0 / n_tasks)
 
 
@@ -389,7 +432,7 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["baselines"]["items"] = _plug_schema(shared, "strategies")
     task = shared["TaskSpec"]["properties"]
     task["data"] |= _plug_schema(shared, "data")
-    task["net"] |= _plug_schema(shared, "spaces", lambda cls: hasattr(cls, "task"))
+    task["net"] |= _plug_schema(shared, "spaces", lambda cls: hasattr(cls, "task") or cls.__name__ == "Tabular")
     schema["properties"]["target"] = {"anyOf": [{"type": "null"}, *_target_schemas(shared)]}
     return schema
 

@@ -232,7 +232,7 @@ class Table:
         try:
             full = self.metric_name(name)
         except UserError as error:
-            raise UserError(error.what, "--metric", f"{', '.join(searches)}; or a metric: {error.right}") from None
+            raise UserError(error.what, right=f"{', '.join(searches)}; or a metric: {error.right}") from None
         return name, Search(full, [full])
 
 

@@ -15,6 +15,7 @@ from archip.core.candidate import Candidate
 from archip.core.errors import UserError
 from archip.core.protocols import Progress, RunContext, Stage
 from archip.core.record import Outcome, Status
+from archip.data._table import Table
 from archip.spaces.tabular import Tabular as TabularSpace
 
 __all__ = ["Tabular"]
@@ -25,12 +26,29 @@ class Tabular:
     """Looks up one metric of each task's network, and costs before it.
 
     Attributes:
-        metric: of the table; by default what its first search shows after a full training.
-        costs: metrics of the table that limits may bind; a network that breaks one is not looked up further.
+        metric: a search of the table (`archip bench` lists them) or a metric; by default its first search.
+        costs: metrics of the table that limits may bind; a network that breaks one is not looked up further. A problem
+            fills them in.
+        early: show what is known after a short training instead of a full one.
     """
 
     metric: str | None = None
     costs: tuple[str, ...] = ()
+    early: bool = False
+
+    def shown(self, table: Table) -> str:
+        """Full name of the metric that a search sees.
+
+        Raises:
+            UserError: the table has no such search or metric, or none after a short training.
+        """
+        try:
+            name, search = table.search(self.metric)
+        except UserError as error:
+            raise error.at("metric") from None
+        if self.early and search.early is None:
+            raise UserError(f"{table.name} has no early metric of {name}", "early", "early: false")
+        return table.metric_name(search.early.metric if self.early and search.early else search.full)
 
     def stages(self, run: RunContext) -> Sequence[Stage]:
         stages: list[Stage] = []
@@ -41,10 +59,8 @@ class Tabular:
             costs = {table.metric_name(name): table.metric_name(name) for name in self.costs}
             if costs:
                 stages.append(_TableStage(f"tabular.{task.name}.costs", task.name, task.space, costs))
-            source = table.metric_name(self.metric) if self.metric else table.search()[1].full
-            stages.append(
-                _TableStage(f"tabular.{task.name}", task.name, task.space, {f"{task.name}.{task.metric}": source})
-            )
+            source = {f"{task.name}.{task.metric}": self.shown(table)}
+            stages.append(_TableStage(f"tabular.{task.name}", task.name, task.space, source))
         return stages
 
 

@@ -70,13 +70,20 @@ class Report:
             yield from chip_figures(summary["chip"], summary["schedule"], list(summary["tasks"]))
 
 
+def _axis(name: str) -> tuple[float, str]:
+    """(factor, title) of a metric's axis; a table has metrics of several devices, whose names stand before theirs."""
+    before, _, kind = name.rpartition(".")
+    factor, title = _AXES.get(kind, (1.0, kind))
+    return factor, f"{before} {title}".strip()
+
+
 def _counts(problem: Problem, records: Sequence[Record]) -> dict[str, int]:
     feasible = sum(problem.goals.feasible(r) for r in records)
     return {"all": len(records), "feasible": feasible, "failed": sum(r.status == "failed" for r in records)}
 
 
 def _points(records: Sequence[Record], name: str, colour: str, x: str, size: int, opacity: float) -> dict[str, Any]:
-    factor = _AXES[x][0]
+    factor = _axis(x)[0]
     return {
         "type": "scattergl" if len(records) > 2000 else "scatter",
         "mode": "markers",
@@ -90,7 +97,7 @@ def _points(records: Sequence[Record], name: str, colour: str, x: str, size: int
 
 def _front_figure(problem, x, summary, records, others):
     """Quality over one cost: all feasible candidates, the front, the chosen ones as measured, and the limit."""
-    factor, title = _AXES[x]
+    factor, title = _axis(x)
     feasible = [r for r in records if problem.goals.feasible(r)]
     data = [
         _points([r for r in rows if problem.goals.feasible(r)], f"{name}", _COLOURS["baseline"], x, 5, 0.35)
@@ -125,10 +132,12 @@ def _progress_figure(problem: Problem, searches: Mapping[str, Sequence[Record]])
     """Best feasible quality so far over candidates, for the search and each baseline at the same budget."""
     data = []
     for i, (name, records) in enumerate(searches.items()):
-        best, line = 0.0, []
+        best, line = None, []
         for record in records:
-            best = max(best, record.metrics["quality"] if problem.goals.feasible(record) else 0.0)
-            line.append(best or None)
+            if problem.goals.feasible(record):
+                quality = record.metrics["quality"]
+                best = quality if best is None else max(best, quality)
+            line.append(best)
         colour = _COLOURS["search"] if i == 0 else _COLOURS["baseline"]
         data.append(
             {"type": "scatter", "mode": "lines", "name": name, "y": line, "line": {"color": colour, "shape": "hv"}}

@@ -126,7 +126,10 @@ def setting(bench: Bench) -> Setting:
     """
     space = Tabular(bench.table, bench.data, bench.merge)
     table = space.rows
-    name, search = table.search(bench.metric)
+    try:
+        name, search = table.search(bench.metric)
+    except UserError as error:
+        raise error.at("--metric") from None
     shown = search.full
     if bench.protocol == "early":
         if search.early is None:

@@ -30,6 +30,7 @@ from archip.search.finish import Finalist, Trainer, choose, finish, measured, re
 from archip.search.journal import Journal
 from archip.search.loop import search
 from archip.search.setup import Setup, prepare
+from archip.search.table_answer import table_answer
 
 __all__ = ["Result", "run"]
 
@@ -96,7 +97,11 @@ def _run(setup: Setup, store: Store, progress: Progress | None) -> Result:
         "candidates": vars(cascade.counts).copy(),
         "comparison": compare({problem.strategy.name: records, **others}, problem.goals),
     }
-    if best:
+    if best and problem.is_on_table:
+        with journal.stage("finish"):
+            summary |= table_answer(setup, records, folder)
+            summary["limits"] = _limits(problem, summary["metrics"])
+    elif best:
         with journal.stage("finish"):
             trainer = Trainer(problem.finish, problem.seed, folder / "finish", progress)
             finalists = finish(
@@ -122,15 +127,17 @@ def _search(
     """One search with its progress bar: best feasible quality so far, and how many candidates kept the limits."""
     problem = setup.problem
     handle = progress.start(name, problem.budget.candidates) if progress else None
-    state = {"feasible": 0, "best": 0.0}
+    state: dict[str, Any] = {"feasible": 0, "best": None}
 
     def seen(batch: Sequence[Record]) -> None:
         ok = [r for r in batch if problem.goals.feasible(r)]
         state["feasible"] += len(ok)
-        state["best"] = max([state["best"], *(r.metrics["quality"] for r in ok)])
+        known = [] if state["best"] is None else [state["best"]]
+        state["best"] = max([*known, *(r.metrics["quality"] for r in ok)], default=None)
         journal.event("told", search=name, candidates=len(batch), feasible=state["feasible"], best=state["best"])
         if progress:
-            progress.advance(handle, len(batch), feasible=state["feasible"], best=f"{state['best']:.4f}")
+            best = "-" if state["best"] is None else f"{state['best']:.4f}"
+            progress.advance(handle, len(batch), feasible=state["feasible"], best=best)
 
     records = search(strategy, setup.space, cascade, problem.goals, problem.budget, problem.seed, seen)
     if progress:

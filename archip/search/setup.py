@@ -12,6 +12,7 @@ from archip.core import registry
 from archip.core.errors import MissingExtra, UserError
 from archip.core.problem import Plug, Problem, target_plug
 from archip.core.protocols import Progress, RunContext, Space, Stage, Store, Strategy, Task
+from archip.core.record import metric
 from archip.search.cascade import Cascade
 from archip.spaces.product import ProductSpace
 
@@ -44,7 +45,7 @@ def prepare(problem: Problem, folder: Path) -> Setup:
         UserError: data that are missing, malformed, or of the wrong shape for the task's network.
         MissingExtra: torch is not installed.
     """
-    if find_spec("torch") is None:
+    if not problem.is_on_table and find_spec("torch") is None:
         raise MissingExtra("torch", "torch", "a run trains networks and")
     tasks = make_tasks(problem)
     target = make_target(problem)
@@ -53,7 +54,8 @@ def prepare(problem: Problem, folder: Path) -> Setup:
     if isinstance(target, Space):
         parts["hw"] = target
     accuracy = registry.create("evaluators", problem.evaluator.name, problem.evaluator.options)
-    stages = (*registry.create("evaluators", "cost").stages(run), *accuracy.stages(run))
+    costs = () if problem.is_on_table else registry.create("evaluators", "cost").stages(run)
+    stages = (*costs, *accuracy.stages(run))
     return Setup(problem, run, ProductSpace(parts), stages)
 
 
@@ -70,6 +72,9 @@ def make_tasks(problem: Problem) -> tuple[Task, ...]:
     tasks = []
     for name, spec in problem.tasks.items():
         space = registry.create("spaces", spec.net.name, spec.net.options)
+        if problem.is_on_table:  # where less is better, the quality is the metric with its sign turned
+            goal = metric(str(spec.metric)).goal
+            return (Task(name, space, lambda: None, str(spec.metric), goal * float(spec.weight or 0.0)),)
         load = cache(partial(_load, spec.data, f"tasks.{name}.data"))
         _check_fit(load(), space, spec, f"tasks.{name}")
         tasks.append(Task(name, space, load, str(spec.metric), float(spec.weight or 0.0)))

@@ -109,7 +109,7 @@ def test_metrics_by_alias_short_name_or_not_at_all():
         table.metric("accuracy")
     name, search = table.search("test")
     assert (name, search.full, search.test) == ("test", "test.accuracy", ["test.accuracy"])
-    with pytest.raises(UserError, match=r"--metric: .*no metric 'f1'.*\(accuracy; or a metric"):
+    with pytest.raises(UserError, match=r"no metric 'f1'.*\(accuracy; or a metric"):
         table.search("f1")
 
 
