@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,3 +81,14 @@ class Goals:
         """Sort key, best first: violation, then whether it was evaluated in full, then the objectives in order."""
         violation = np.inf if record.status is Status.FAILED else self.violation(record.metrics)
         return (float(violation), float(not record.ok), *self.losses([record])[0].tolist())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "objectives": [[o.metric, o.goal] for o in self.objectives],
+            "limits": [[limit.metric, limit.bound] for limit in self.limits],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Goals:
+        objectives = tuple(Objective(name, goal) for name, goal in value["objectives"])
+        return cls(objectives, tuple(Limit(name, bound) for name, bound in value["limits"]))

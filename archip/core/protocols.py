@@ -180,6 +180,152 @@ class Store(Protocol):
 
 class Progress(Protocol):
     """Shows how far a piece of work is; where None stands in its place, nothing is shown."""
+@dataclass(frozen=True)
+class Failure:
+    """What an executor gives in place of a result.
+
+    Attributes:
+        kind: ``error``: the function raised; ``time``: it took longer than its limit; ``lost``: its worker died, again
+            after every retry; ``surroundings``: the disk, the user's files or settings are at fault, not the item.
+        reason: one line for a record.
+        error: what was raised, where `kind` is ``surroundings``.
+    """
+
+    kind: str
+    reason: str
+    error: Exception | None = None
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Calls a function for every item, on workers that stay. The dataclass fields of an implementation are its options.
+
+    The function and the items must be picklable; the function travels once to a worker, so what is large belongs to it.
+    A function with a method ``prepare()`` is prepared once on each worker, which counts to no item's time.
+
+    An item's own fault is a `Failure` in the place of its result and never retried; an item whose worker is lost (a
+    killed process, a dead machine) is tried again on another, as often as the option ``retries`` says. `limit_s` is
+    the time of one item from when a worker begins it; it is measured by a clock that never jumps, and a worker that
+    exceeds it is killed. Few items wait at the workers, so that `items` may be a long iterator. Several threads may
+    use an executor at once. `close`, or the end of this process however it comes, ends the workers.
+    """
+
+    @property
+    def n_workers(self) -> int: ...
+
+    def map(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        *,
+        limit_s: float | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Iterator[Any]:
+        """Results in the order of the items.
+
+        Args:
+            limit_s: seconds of one item; None for no limit.
+            resources: what one call occupies, for executors that know machines: ``num_cpus``, ``num_gpus``, ``memory``
+                (bytes). None for the executor's own.
+        """
+        ...
+
+    def completed(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        *,
+        limit_s: float | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Iterator[tuple[int, Any]]:
+        """(number of the item, result) as they come."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a store knows of a run.
+
+    Attributes:
+        key: digest of what its records depend on.
+        problem: as resolved, JSON.
+        state: ``running``, ``done`` or ``failed``, as the run itself said last.
+        owner: host and folder of the process that began it.
+        revision: grows with every change of the run or its records.
+        created_s: when it began, since 1970, by the store's clock.
+        idle_s: time since its last sign of life.
+        summary: the result in numbers, None before the end.
+    """
+
+    name: str
+    key: str
+    problem: Mapping[str, Any]
+    goals: Goals
+    state: str
+    owner: str
+    revision: int
+    created_s: float
+    idle_s: float
+    summary: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class StoredSearch:
+    """Counts of one search of a run."""
+
+    name: str
+    n_records: int
+    n_feasible: int
+    n_failed: int
+
+
+@runtime_checkable
+class RunStore(Store, Protocol):
+    """A store that also keeps the records of runs in the order in which they were told, and who works on what.
+
+    `begin` makes the run or continues it; a run whose `key` has changed loses its records (not its outcomes) if the
+    same `owner` begins it, and refuses another owner. `append` writes each record once: one whose number is there
+    already is ignored; it gives the number of new ones. Counts and the front (equal to `core.pareto.front` of all
+    records of the search) change in the same transaction, and no time grows with the number of records. Several
+    processes may write one run.
+
+    `claim` gives those of `keys` that nobody else holds and holds them for `seconds`; expired leases are taken over. A
+    lease only saves work: that nothing is written twice comes from `put` and `append`.
+    """
+
+    def begin(self, run: str, problem: Mapping[str, Any], goals: Goals, key: str, owner: str = "") -> None: ...
+
+    def append(self, run: str, search: str, records: Sequence[Record], source: str = "") -> int: ...
+
+    def beat(self, run: str) -> None: ...
+
+    def end(self, run: str, state: str, summary: Mapping[str, Any] | None = None) -> None: ...
+
+    def runs(self) -> list[StoredRun]: ...
+
+    def find(self, run: str) -> StoredRun | None: ...
+
+    def revision(self, run: str) -> int: ...
+
+    def searches(self, run: str) -> list[StoredSearch]: ...
+
+    def records(self, run: str, search: str, start: int = 0, stop: int | None = None) -> list[Record]: ...
+
+    def numbered(self, run: str, search: str, numbers: Sequence[int]) -> list[Record]: ...
+
+    def record(self, run: str, candidate: str) -> Record | None: ...
+
+    def front(self, run: str, search: str) -> list[Record]: ...
+
+    def claim(self, keys: Sequence[str], owner: str, seconds: float) -> list[str]: ...
+
+    def renew(self, keys: Sequence[str], owner: str, seconds: float) -> list[str]: ...
+
+    def release(self, keys: Sequence[str], owner: str) -> None: ...
+
+
 
     def start(self, description: str, total: int) -> Any: ...
 

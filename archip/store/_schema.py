@@ -1,7 +1,9 @@
 """Tables of a store, their versions, and the migrations between versions; the same in every database.
 
-Version 1: ``outcomes``, immutable rows by key; ``notes``, what the run says of itself (problem as resolved, versions).
-To change a table, append a function to `MIGRATIONS`; files of older versions are then brought up to date on opening.
+Version 1: ``outcomes``, immutable rows by key; ``notes``, JSON values by name.
+Version 2: ``runs``, ``searches`` (counts of each), ``records`` (told candidates by number), ``front`` (numbers of
+the records on the front of each search, kept by the writer), ``leases`` (who works on what).
+To change a table, append a function to `MIGRATIONS` that alters it; older databases are brought up to date on opening.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import sqlalchemy as sa
 
 from archip.core.errors import UserError
 
-__all__ = ["NOTES", "OUTCOMES", "migrate", "version"]
+__all__ = ["FRONT", "LEASES", "NOTES", "OUTCOMES", "RECORDS", "RUNS", "SEARCHES", "migrate", "version"]
 
 _TABLES = sa.MetaData()
 
@@ -37,21 +39,84 @@ NOTES = sa.Table(
 )
 _VERSION = sa.Table("archip_version", _TABLES, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
 
+RUNS = sa.Table(
+    "runs",
+    _TABLES,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("key", sa.String(64), nullable=False),  # digest of what the records depend on
+    sa.Column("problem", sa.JSON, nullable=False),
+    sa.Column("goals", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),  # changes of this row; those of its searches come on top
+    sa.Column("created_s", sa.Float(53), nullable=False),
+    sa.Column("heartbeat_s", sa.Float(53), nullable=False),
+    sa.Column("summary", sa.JSON(none_as_null=True)),
+)
+SEARCHES = sa.Table(
+    "searches",
+    _TABLES,
+    sa.Column("run", sa.String(200), primary_key=True),
+    sa.Column("search", sa.String(200), primary_key=True),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("n_records", sa.BigInteger, nullable=False),
+    sa.Column("n_feasible", sa.BigInteger, nullable=False),
+    sa.Column("n_failed", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),  # largest number so far, -1 for none
+    sa.Column("revision", sa.BigInteger, nullable=False),
+)
+RECORDS = sa.Table(
+    "records",
+    _TABLES,
+    sa.Column("run", sa.String(200), primary_key=True),
+    sa.Column("search", sa.String(200), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("candidate", sa.String(64), nullable=False),
+    sa.Column("genotypes", sa.JSON, nullable=False),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float(53), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # where an imported record comes from, else empty
+    sa.Column("created_s", sa.Float(53), nullable=False),
+    sa.Index("records_by_candidate", "run", "candidate"),
+)
+FRONT = sa.Table(
+    "front",
+    _TABLES,
+    sa.Column("run", sa.String(200), primary_key=True),
+    sa.Column("search", sa.String(200), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+LEASES = sa.Table(
+    "leases",
+    _TABLES,
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("expires_s", sa.Float(53), nullable=False),
+    sa.Column("seconds", sa.Float(53), nullable=False),
+)
+
 
 def _create(connection: sa.Connection) -> None:
-    _TABLES.create_all(connection)
+    _TABLES.create_all(connection, [OUTCOMES, NOTES, _VERSION])
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create,)  # the i-th leads from version i to i + 1
+def _add_runs(connection: sa.Connection) -> None:
+    _TABLES.create_all(connection, [RUNS, SEARCHES, RECORDS, FRONT, LEASES])
 
 
-def version(connection: sa.Connection) -> int:
+# The i-th leads from version i to i + 1.
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create, _add_runs)
+
+
+def version(connection: sa.Connection, schema: str | None = None) -> int:
     """Version of the tables, 0 for an empty database.
 
     Raises:
         UserError: the database belongs to another program or to a newer archip; it has not been changed.
     """
-    names = sa.inspect(connection).get_table_names()
+    names = sa.inspect(connection).get_table_names(schema)
     if not names:
         return 0
     if _VERSION.name not in names:
@@ -62,9 +127,9 @@ def version(connection: sa.Connection) -> int:
     return found
 
 
-def migrate(connection: sa.Connection) -> None:
+def migrate(connection: sa.Connection, schema: str | None = None) -> None:
     """Bring the tables to the newest version, within the caller's transaction."""
-    found = version(connection)
+    found = version(connection, schema)
     for migration in MIGRATIONS[found:]:
         migration(connection)
     if found < len(MIGRATIONS):

@@ -13,13 +13,16 @@ Source: https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#prag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 from pydantic import Field
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 from archip.core.errors import UserError
 from archip.store import _schema
@@ -39,11 +42,12 @@ class SQLite(Database):
 
     path: Path
     timeout_s: Annotated[float, Field(ge=0)] = 60.0  # how long to wait while another process writes
+    clock: Callable[[], float] = field(default=time.time, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.name = str(self.path)
         url = sa.URL.create("sqlite", database=str(self.path))
-        self.engine = sa.create_engine(url, connect_args={"timeout": self.timeout_s})
+        self._open(sa.create_engine(url, connect_args={"timeout": self.timeout_s}))
         event.listen(self.engine, "connect", _connected)
         event.listen(self.engine, "begin", _begin)
         try:
@@ -52,6 +56,12 @@ class SQLite(Database):
         except UserError:
             self.close()
             raise
+
+    def now_s(self, connection: sa.Connection) -> float:
+        return self.clock()
+
+    def pauses(self, error: DBAPIError) -> Iterable[float]:
+        return ()  # SQLite itself waits for a lock, for `timeout_s`
 
     def _prepare(self) -> None:
         with self.engine.connect() as connection:
