@@ -18,13 +18,18 @@ __all__ = [
     "CandidateSpace",
     "DesignSpace",
     "Designer",
+    "Executor",
+    "Failure",
     "KnobbedSpace",
     "Progress",
     "RunContext",
+    "RunStore",
     "Screen",
     "Space",
     "Stage",
     "Store",
+    "StoredRun",
+    "StoredSearch",
     "Strategy",
     "Task",
 ]
@@ -178,8 +183,6 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
-class Progress(Protocol):
-    """Shows how far a piece of work is; where None stands in its place, nothing is shown."""
 @dataclass(frozen=True)
 class Failure:
     """What an executor gives in place of a result.
@@ -326,6 +329,8 @@ class RunStore(Store, Protocol):
     def release(self, keys: Sequence[str], owner: str) -> None: ...
 
 
+class Progress(Protocol):
+    """Shows how far a piece of work is; where None stands in its place, nothing is shown."""
 
     def start(self, description: str, total: int) -> Any: ...
 
