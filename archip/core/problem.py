@@ -120,6 +120,9 @@ class _File(_Strict):
     limits: dict[str, Any] = Field(default_factory=dict, description="metric: bound with unit, e.g. latency: 5 ms")
     objectives: list[str] | None = Field(None, description="metrics to optimise, the most important first")
     strategy: Any = Field(default="nsga2", validate_default=True, description="how candidates are proposed")
+    schedule: str | None = Field(
+        None, description="policy that puts layers on the cores of a chip; hap, or dynamic_programming (see docs)"
+    )
     evaluator: Any = Field(
         default=None, description="how accuracy is judged in the search; supernet, or of a table tabular"
     )
@@ -157,6 +160,7 @@ class Problem:
     baselines: tuple[Plug, ...]
     seed: int
     limits: Mapping[str, str]
+    schedule: str | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Problem:
@@ -204,6 +208,7 @@ class Problem:
             baselines=tuple(_resolved("strategies", b, "baselines") for b in file.baselines),
             seed=file.seed,
             limits={k: str(v) for k, v in named.items()},
+            schedule=_schedule(file, target),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -223,6 +228,7 @@ class Problem:
             "limits": dict(self.limits),
             "objectives": [o.metric for o in self.goals.objectives],
             "strategy": self.strategy.to_json(),
+            **({} if self.schedule is None else {"schedule": self.schedule}),
             "evaluator": self.evaluator.to_json(),
             "budget": self.budget.model_dump(),
             "finish": self.finish.model_dump(),
@@ -310,6 +316,25 @@ def _task(name: str, spec: TaskSpec, n_tasks: int, table: TableGoals | None) -> 
         raise UserError(text, f"{where}.data")
     data = None if spec.data is None else _resolved("data", spec.data, f"{where}.data")
     return TaskSpec(data=data, net=net, metric=default, weight=spec.weight or 1.0 / n_tasks)
+
+
+def _schedule(file: _File, target: Plug | None) -> str | None:
+    """The policy of a chip to be designed; an exact one where a strategy solves chips exactly and networks are few."""
+    has_cores = target is not None and target.name in ("chip", "accelerator")
+    if file.schedule is not None:
+        if not has_cores:
+            raise UserError("there is no chip whose cores are scheduled", "schedule", "target: {chip: {cores: …}}")
+        try:
+            registry.find("hardware/schedule", file.schedule)
+        except UserError as error:
+            raise error.at("schedule") from None
+        return file.schedule
+    if target is None or target.name != "chip":
+        return None
+    strategies = (registry.find("strategies", plug.name) for plug in (file.strategy, *file.baselines))
+    is_small = len(file.tasks) <= 2 and target.options["cores"] <= 2
+    is_solved = any(getattr(strategy, "solves_chips", False) for strategy in strategies)
+    return "dynamic_programming" if is_small and is_solved else "hap"
 
 
 def target_plug(target: Plug) -> tuple[str, Plug]:

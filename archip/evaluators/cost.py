@@ -41,11 +41,13 @@ __all__ = ["Cost"]
 
 @dataclass(frozen=True)
 class Cost:
-    """Prices candidates. `schedule` is the policy that assigns layers to cores."""
+    """Prices candidates. `schedule` is the policy that assigns layers to cores, if not the run's own."""
 
-    schedule: str = "hap"
+    schedule: str | None = None
 
     def __post_init__(self) -> None:
+        if self.schedule is None:
+            return
         try:
             policy = registry.find("hardware/schedule", self.schedule)
         except UserError as error:
@@ -57,7 +59,7 @@ class Cost:
     def stages(self, run: RunContext) -> list[Stage]:
         if isinstance(run.target, Device):
             return [DeviceStage(run, run.target)]
-        return [_CostStage(run, self.schedule)]
+        return [_CostStage(run, self.schedule or run.schedule)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +116,13 @@ class ChipPlan:
         return self.schedule.start_L[unit_L] + before_L - before_L[self.first_U][unit_L]
 
 
-def plan(candidate: Candidate, run: RunContext, schedule: str = "hap") -> ChipPlan:
+def plan(candidate: Candidate, run: RunContext) -> ChipPlan:
     """Chip, layer costs and schedule of one candidate, with the same numbers as its metrics.
 
     Raises:
         CandidateError: a network cannot be built, or one of its layers runs on no core.
     """
-    return _CostStage(run, schedule).plan(candidate)
+    return _CostStage(run, run.schedule).plan(candidate)
 
 
 class _CostStage:
@@ -139,7 +141,7 @@ class _CostStage:
         self.limit_energy_j: float | None = None
         if run.target is not None:
             chip = run.target
-            self.limit = _limit_cycles(run.goals, chip.clock_hz)
+            self.limit = limit_cycles(run.goals, chip.clock_hz)
             hardware = {"clock_hz": chip.clock_hz, "technology": chip.technology}
             self.key = self.key | hardware | {"schedule": schedule, "limit_cycles": self.limit}
             if is_given:
@@ -215,7 +217,7 @@ class _CostStage:
         return workload(graph, **json.loads(bits))
 
 
-def _limit_cycles(goals: Goals, clock_hz: float) -> int | None:
+def limit_cycles(goals: Goals, clock_hz: float) -> int | None:
     """The tightest latency limit in whole cycles, if there is one."""
     cycles = [int(limit.bound) for limit in goals.limits if limit.metric == "latency_cycles"]
     for limit in goals.limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from archip.core import registry
+from archip.core.candidate import Candidate
 from archip.core.errors import MissingExtra, UserError
 from archip.core.problem import Plug, Problem, target_plug
-from archip.core.protocols import Progress, RunContext, Space, Stage, Store, Strategy, Task
+from archip.core.protocols import Designer, Progress, RunContext, Space, Stage, Store, Strategy, Task
 from archip.core.record import metric
 from archip.search.cascade import Cascade
+from archip.spaces.chip import Chip
 from archip.spaces.product import ProductSpace
 
 __all__ = ["Setup", "make_target", "make_tasks", "prepare"]
@@ -49,14 +52,31 @@ def prepare(problem: Problem, folder: Path) -> Setup:
         raise MissingExtra("torch", "torch", "a run trains networks and")
     tasks = make_tasks(problem)
     target = make_target(problem)
-    run = RunContext(tasks, target, problem.goals, problem.seed, folder)
+    run = RunContext(tasks, target, problem.goals, problem.seed, folder, problem.schedule or "hap")
     parts: dict[str, Any] = {f"net.{task.name}": task.space for task in tasks}
     if isinstance(target, Space):
         parts["hw"] = target
     accuracy = registry.create("evaluators", problem.evaluator.name, problem.evaluator.options)
-    costs = () if problem.is_on_table else registry.create("evaluators", "cost").stages(run)
+    costs = () if problem.is_on_table else registry.create("evaluators", "cost", _scheduled(problem)).stages(run)
     stages = (*costs, *accuracy.stages(run))
-    return Setup(problem, run, ProductSpace(parts), stages)
+    designer = _designer(run) if isinstance(target, Chip) else None
+    screen = partial(_screen, stages[0]) if stages[0].name == "cost" else None
+    return Setup(problem, run, ProductSpace(parts, designer, screen), stages)
+
+
+def _scheduled(problem: Problem) -> dict[str, str]:
+    return {} if problem.schedule is None else {"schedule": problem.schedule}
+
+
+def _designer(run: RunContext) -> Designer:
+    from archip.search.codesign import ChipDesigner  # its kernels take a second to load
+
+    return ChipDesigner(run)
+
+
+def _screen(stage: Stage, candidates: Sequence[Candidate]) -> list[Mapping[str, float]]:
+    """What the stage says of candidates (`core/protocols.py: Screen`)."""
+    return [outcome.metrics for outcome in stage.evaluate(candidates)]
 
 
 def make_target(problem: Problem) -> Any:
