@@ -32,6 +32,7 @@ __all__ = [
     "StoredSearch",
     "Strategy",
     "Task",
+    "Wanted",
 ]
 
 # Networks (a candidate without hardware), goals, and what is to be least: latency, energy or area → the candidate of
@@ -284,15 +285,47 @@ class StoredSearch:
     n_failed: int
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which records, and in which order.
+
+    Attributes:
+        status: one of `core.record.Status`; empty for any.
+        metric: records that have this metric, between `low` and `high` where they are given.
+        sort: ``number``, ``seconds``, or a metric, by which records without it come last.
+    """
+
+    status: str = ""
+    metric: str = ""
+    low: float | None = None
+    high: float | None = None
+    sort: str = "number"
+    is_descending: bool = False
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every record is wanted."""
+        return not self.status and not self.metric
+
+    def has(self, record: Record) -> bool:
+        """Whether this one is wanted."""
+        value = record.metrics.get(self.metric) if self.metric else 0.0
+        if value is None or (self.status and record.status != self.status):
+            return False
+        return not self.metric or (
+            (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+        )
+
+
 @runtime_checkable
 class RunStore(Store, Protocol):
     """A store that also keeps the records of runs in the order in which they were told, and who works on what.
 
     `begin` makes the run or continues it; a run whose `key` has changed loses its records (not its outcomes) if the
-    same `owner` begins it, and refuses another owner. `append` writes each record once: one whose number is there
-    already is ignored; it gives the number of new ones. Counts and the front (equal to `core.pareto.front` of all
-    records of the search) change in the same transaction, and no time grows with the number of records. Several
-    processes may write one run.
+    same `owner` begins it, and refuses another owner. `append` writes each record once: one whose candidate is in the
+    search already is ignored, one whose number is taken gets the next free number; it gives how many were new. Counts
+    and the front (equal to `core.pareto.front` of all records of the search) change in the same transaction, and no
+    time grows with the number of records. Several processes may write one run.
 
     `claim` gives those of `keys` that nobody else holds and holds them for `seconds`; expired leases are taken over. A
     lease only saves work: that nothing is written twice comes from `put` and `append`.
@@ -319,6 +352,10 @@ class RunStore(Store, Protocol):
     def numbered(self, run: str, search: str, numbers: Sequence[int]) -> list[Record]: ...
 
     def record(self, run: str, candidate: str) -> Record | None: ...
+
+    def found(self, run: str, search: str, wanted: Wanted, start: int, n: int) -> tuple[int, list[Record]]:
+        """(how many are as wanted, `n` of them from the `start`-th in their order). This one may scan all records."""
+        ...
 
     def front(self, run: str, search: str) -> list[Record]: ...
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from archip.core.errors import UserError, nearest
 from archip.core.problem import Problem
-from archip.core.protocols import RunStore, StoredRun
+from archip.core.protocols import RunStore, StoredRun, Wanted
 from archip.core.record import Record
 from archip.core.yaml_file import read_yaml
 from archip.store._url import open_store, without_password
 
-__all__ = ["Run", "find_runs", "open_run", "owner_of"]
+__all__ = ["Run", "Wanted", "find_runs", "open_run", "owner_of"]
 
 LOST_S = 30.0  # a run that has given no sign of life for so long was interrupted
 RECORDS = "records.sqlite"
@@ -123,6 +123,10 @@ class Run:
         if total <= n:
             return self.records(search)
         return self.store.numbered(self._key, self._search(search), [i * total // n for i in range(n)])
+
+    def found(self, search: str | None, wanted: Wanted, start: int, n: int) -> tuple[int, list[Record]]:
+        """(how many records are as wanted, `n` of them from the `start`-th in their order); scans where it must."""
+        return self.store.found(self._key, self._search(search), wanted, start, n)
 
     def front(self, search: str | None = None) -> list[Record]:
         """The feasible records that no other feasible one dominates, exact at every moment, without a scan."""

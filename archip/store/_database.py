@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from archip.core.candidate import Genotype
 from archip.core.errors import UserError
 from archip.core.objectives import Goals
-from archip.core.protocols import StoredRun, StoredSearch
+from archip.core.protocols import StoredRun, StoredSearch, Wanted
 from archip.core.record import Outcome, Record, Status
-from archip.store import _leases, _records, _runs
+from archip.store import _found, _leases, _records, _runs
 from archip.store._json import plain, text
 from archip.store._schema import NOTES, OUTCOMES
 
@@ -131,6 +131,9 @@ class Database(ABC):
 
     def record(self, run: str, candidate: str) -> Record | None:
         return self._read(lambda connection: _records.of_candidate(connection, run, candidate))
+
+    def found(self, run: str, search: str, wanted: Wanted, start: int, n: int) -> tuple[int, list[Record]]:
+        return self._read(lambda connection: _found.found(connection, (run, search), wanted, start, n))
 
     def front(self, run: str, search: str) -> list[Record]:
         return self._read(lambda connection: _records.read_front(connection, (run, search)))

@@ -15,7 +15,7 @@ from archip.core.candidate import Genotype
 from archip.core.errors import ArchipError, UserError
 from archip.core.objectives import Goals
 from archip.core.pareto import front
-from archip.core.protocols import StoredRun, StoredSearch
+from archip.core.protocols import StoredRun, StoredSearch, Wanted
 from archip.core.record import Outcome, Record, Status
 from archip.store._json import plain, text
 
@@ -77,10 +77,15 @@ class Memory:
         if run not in self._runs:
             raise ArchipError(f"the run {run!r} has not begun")
         here = self._runs[run].searches.setdefault(search, {})
-        n_before = len(here)
+        known, n_before = {r.candidate.id for r in here.values()}, len(here)
+        free = max([-1, *here, *(r.number for r in records)]) + 1
         for record in records:
-            if record.number not in here:
-                here[record.number] = Record.from_json(json.loads(json.dumps(record.to_json())))
+            if record.candidate.id not in known:
+                number = record.number
+                if number < 0 or number in here:
+                    number, free = free, free + 1
+                here[number] = Record.from_json(json.loads(json.dumps(replace(record, number=number).to_json())))
+                known.add(record.candidate.id)
         if len(here) > n_before:
             self._change(run)
         return len(here) - n_before
@@ -132,6 +137,13 @@ class Memory:
                 if record.candidate.id == candidate:
                     return record
         return None
+
+    def found(self, run: str, search: str, wanted: Wanted, start: int, n: int) -> tuple[int, list[Record]]:
+        rows = [r for r in self.records(run, search) if wanted.has(r)]
+        key, sign = wanted.sort, -1 if wanted.is_descending else 1
+        value = {"number": lambda r: r.number, "seconds": lambda r: r.seconds}.get(key, lambda r: r.metrics.get(key))
+        known = sorted((r for r in rows if value(r) is not None), key=lambda r: sign * value(r))
+        return len(rows), [*known, *(r for r in rows if value(r) is None)][start : start + n]
 
     def front(self, run: str, search: str) -> list[Record]:
         return list(front(self.records(run, search), self._runs[run].stored.goals)) if run in self._runs else []
