@@ -14,7 +14,18 @@ from archip.core.record import METRICS
 from archip.core.registry import validate
 from archip.core.yaml_file import read_yaml
 
-__all__ = ["Cell", "GeneColumn", "GraphCode", "Join", "MetricColumn", "Search", "TableSpec", "read_spec", "table_names"]
+__all__ = [
+    "Cell",
+    "GeneColumn",
+    "GraphCode",
+    "Join",
+    "MetricColumn",
+    "Networks",
+    "Search",
+    "TableSpec",
+    "read_spec",
+    "table_names",
+]
 
 _SHIPPED = Path(__file__).parent / "tables"
 _STRICT = ConfigDict(extra="forbid")
@@ -164,6 +175,27 @@ class Statistic:
 
 
 @dataclass(frozen=True)
+class Networks:
+    """How rows become networks with layers, for what needs their costs.
+
+    Attributes:
+        space: the space of networks whose genotypes the rows are.
+        options: of the space.
+        genes: gene of the table → gene of the space, where the names differ; a ``*`` stands for the same text in both.
+        values: value in the table → value in the space, where they differ.
+        inputs: search → ``CxHxW:OUTPUTS``, shape of the input and number of outputs; ``"*"`` is any search.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    space: str
+    inputs: Annotated[dict[str, str], Field(min_length=1)]
+    options: dict[str, Any] = field(default_factory=dict)
+    genes: dict[str, str] = field(default_factory=dict)
+    values: dict[str | int, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TableSpec:
     """A table as declared.
 
@@ -175,6 +207,7 @@ class TableSpec:
         duplicates: what several rows of one key are: an error, or measurements to be averaged.
         searches: name → what can be searched for; the first is the default.
         aliases: short name → metric.
+        networks: what the rows are as networks with layers; None where archip cannot build them.
     """
 
     __pydantic_config__ = _STRICT
@@ -193,6 +226,7 @@ class TableSpec:
     duplicates: Annotated[str, Field(pattern="^(refuse|mean)$")] = "refuse"
     statistics: list[Statistic] = field(default_factory=list)
     aliases: dict[str, str] = field(default_factory=dict)
+    networks: Networks | None = None
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.genes, self.cell, self.graph))) != 1:

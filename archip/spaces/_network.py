@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from archip.core.candidate import canonical_json
 from archip.core.errors import UserError
 from archip.core.knobs import KnobSpace
 from archip.ir.graph import Graph, GraphBuilder
@@ -45,6 +46,10 @@ class NetworkSpace(KnobSpace):
         Raises:
             CandidateError: the input is too small for this network.
         """
+
+    def layers_key(self, genotype: Mapping[str, Any]) -> str:
+        """Networks of one key have the same layers with loops, in whatever order; a space that knows more says so."""
+        return canonical_json(genotype)
 
     def build(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int, seed: int) -> GraphModule:
         """The network as a torch module with weights drawn from `seed`."""

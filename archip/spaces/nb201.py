@@ -46,6 +46,10 @@ class NB201(NetworkSpace):
     def knobs(self) -> Mapping[str, Knob]:
         return {f"{a}-{b}": Choice(OPERATORS, ordered=False) for a, b in EDGES}
 
+    def layers_key(self, genotype: Mapping[str, Any]) -> str:
+        """Every edge has a convolution of its own, whether its result is read or not: their numbers say all."""
+        return " ".join(sorted(op for op in genotype.values() if "conv" in op))
+
     def graph(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int) -> Graph:
         g = GraphBuilder()
         x = g.input("image", (1, *input_shape), self.axes)

@@ -1,0 +1,235 @@
+"""Joint tables: the networks of a table as counts of distinct layers, and the prices of those layers on every core.
+
+Under `maestro` a network is a chain of its layers with loops, so that its costs on a chip depend on how many layers of
+each shape it has and on nothing else. Networks of equal counts are one *profile*; of a profile only the most accurate
+network matters, and of profiles only those that no more accurate one undercuts in every count: on any chip, with any
+schedule, the undercutting network takes no more cycles, energy or area.
+
+Legend: N profiles, L distinct layers, D core designs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from archip.core import registry
+from archip.core.errors import UserError, nearest
+from archip.core.record import metric
+from archip.data._table_spec import Networks
+from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec
+from archip.hardware.chip.table import FASTEST
+from archip.hardware.models import maestro
+from archip.hardware.schedule._label_dp import NEVER
+from archip.ir.layer_table import LayerTable
+from archip.ir.workload import workload
+from archip.search._joint_kernels import unbeaten
+from archip.spaces._network import NetworkSpace
+from archip.spaces.tabular import Tabular
+
+__all__ = ["Prices", "Profiles", "layer_prices", "profiles_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """The networks of a table by their layers, in falling order of accuracy.
+
+    Attributes:
+        layers: the distinct layers.
+        counts_NL: how many of each a profile has.
+        score_N: accuracy (or other test metric, signed: more is better) of its best network, in SI units.
+        row_N: the row of that network.
+        profile_of: row of every distinct network → its profile.
+    """
+
+    layers: LayerTable
+    counts_NL: np.ndarray
+    score_N: np.ndarray
+    row_N: np.ndarray
+    profile_of: Mapping[int, int]
+
+    def __len__(self) -> int:
+        return len(self.score_N)
+
+    @property
+    def relevant(self) -> np.ndarray:
+        """The profiles that no more accurate one undercuts in every count, in falling order of accuracy."""
+        return unbeaten(self.counts_NL, self.score_N)
+
+
+def profiles_of(space: Tabular, search: str) -> Profiles:
+    """Read the networks of a table for one of its searches.
+
+    Raises:
+        UserError: the table does not say what its networks are, or not for this search.
+    """
+    table = space.rows
+    _, asked = table.search(search)
+    score_M = metric(asked.test[0]).goal * table.metric(asked.test[0])
+    networks, shape, n_outputs = _declared(space, search)
+    nets = registry.create("spaces", networks.space, networks.options)
+    if not isinstance(nets, NetworkSpace):
+        raise UserError(f"{networks.space} is no space of networks", f"{table.name}: networks.space")
+    best: dict[str, int] = {}
+    key_of: dict[int, str] = {}
+    for row in np.unique([space.row(g) for g in space.enumerate()]).tolist():
+        if np.isfinite(score_M[row]):
+            key = key_of[row] = nets.layers_key(_genotype(networks, space.genotype(row)))
+            if key not in best or score_M[row] > score_M[best[key]]:
+                best[key] = row
+    rows = np.array(list(best.values()))
+    tables = [
+        LayerTable.of_workload(workload(nets.graph(_genotype(networks, space.genotype(row)), shape, n_outputs)))
+        for row in rows.tolist()
+    ]
+    shapes = np.concatenate([np.stack([getattr(t, f.name) for f in fields(t)], axis=1) for t in tables])
+    distinct_LF, which = np.unique(shapes, axis=0, return_inverse=True)
+    counts_NL = np.zeros((len(rows), len(distinct_LF)), np.int64)
+    np.add.at(counts_NL, (np.repeat(np.arange(len(rows)), [len(t) for t in tables]), which.reshape(-1)), 1)
+    counts_NL, merged_N = np.unique(counts_NL, axis=0, return_inverse=True)
+    return _ordered(LayerTable(*distinct_LF.T), counts_NL, merged_N.reshape(-1), rows, score_M, list(best), key_of)
+
+
+def _ordered(
+    layers: LayerTable,
+    counts_NL: np.ndarray,
+    merged_K: np.ndarray,
+    row_K: np.ndarray,
+    score_M: np.ndarray,
+    keys: list[str],
+    key_of: Mapping[int, str],
+) -> Profiles:
+    """Profiles by falling accuracy, of equal ones the fewest layers first; keys K of one profile are merged."""
+    first_N = np.array(
+        [int(min(np.flatnonzero(merged_K == n), key=lambda k: -score_M[row_K[k]])) for n in range(len(counts_NL))]
+    )
+    row_N = row_K[first_N]
+    order = np.lexsort((row_N, counts_NL.sum(axis=1), -score_M[row_N]))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    profile_of_key = {key: int(place[merged_K[k]]) for k, key in enumerate(keys)}
+    profile_of = {row: profile_of_key[key] for row, key in key_of.items()}
+    return Profiles(layers, np.ascontiguousarray(counts_NL[order]), score_M[row_N[order]], row_N[order], profile_of)
+
+
+def _declared(space: Tabular, search: str) -> tuple[Networks, tuple[int, ...], int]:
+    """What the table says of its networks: (declaration, input shape, number of outputs)."""
+    table = space.rows
+    networks = table.spec.networks
+    if networks is None:
+        right = "networks: {space: ..., inputs: {...}} in its declaration, see docs/joint.md"
+        raise UserError("the table does not say how its rows become networks, so they have no costs", table.name, right)
+    text = networks.inputs.get(search, networks.inputs.get("*"))
+    if text is None:
+        right = nearest(search, networks.inputs)
+        raise UserError(f"no input is declared for {search!r}", f"{table.name}: networks.inputs", right)
+    sides, _, outputs = text.partition(":")
+    try:
+        return networks, tuple(int(side) for side in sides.split("x")), int(outputs)
+    except ValueError:
+        raise UserError(f"{text!r} is no input", f"{table.name}: networks.inputs.{search}", "3x32x32:10") from None
+
+
+def _genotype(networks: Networks, genes: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's genotype as one of the space of networks."""
+    return {_renamed(networks.genes, name): networks.values.get(value, value) for name, value in genes.items()}
+
+
+def _renamed(names: Mapping[str, str], name: str) -> str:
+    if name in names:
+        return names[name]
+    for old, new in names.items():
+        if "*" in old and fnmatch.fnmatchcase(name, old):
+            before, _, after = old.partition("*")
+            return new.replace("*", name[len(before) : len(name) - len(after)])
+    return name
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """Costs of each layer on each core design; a chain's buffers are as large as its neediest layer requires.
+
+    Attributes:
+        cycles_DL, energy_DL: int64, as in `hardware/chip/table.py`.
+        l1_DL, l2_DL: elements of the buffers that a layer needs.
+        pes_D, width_D: PEs and bytes a cycle. use_DR: PEs and bytes/s.
+    """
+
+    spec: ChipSpec
+    cycles_DL: np.ndarray
+    energy_DL: np.ndarray
+    l1_DL: np.ndarray
+    l2_DL: np.ndarray
+    pes_D: np.ndarray
+    width_D: np.ndarray
+
+    @property
+    def use_DR(self) -> np.ndarray:
+        return np.array([(d.pes, d.bandwidth) for d in self.spec.designs], np.int64)
+
+    @property
+    def energy_unit_j(self) -> float:
+        return self.spec.mac_j / 100
+
+    def area_D(self, count_L: np.ndarray) -> np.ndarray:
+        """um^2, rounded up, of each design for a network with these counts."""
+        on = count_L > 0
+        l1_D, l2_D = self.l1_DL[:, on].max(axis=1), self.l2_DL[:, on].max(axis=1)
+        return np.ceil(maestro.area_um2(self.pes_D, self.width_D, l1_D, l2_D)).astype(np.int64)
+
+
+def layer_prices(layers: LayerTable, spec: ChipSpec) -> Prices:
+    """Every distinct layer on every core design of a space of chips with one or two cores.
+
+    Raises:
+        UserError: a space that joint fronts do not know.
+    """
+    if spec.cost_model != "maestro":
+        raise UserError("joint fronts are priced by maestro", "cost_model", "maestro")
+    if spec.cores > 2:
+        raise UserError("joint fronts are of chips with one or two cores", "cores", "2")
+    parts = [_of_dataflow(layers, spec, name) for name in spec.dataflows]
+    cycles_DL, energy_DL, l1_DL, l2_DL, pes_D, width_D = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Prices(spec, cycles_DL, energy_DL, l1_DL, l2_DL, pes_D, width_D)
+
+
+def _of_dataflow(layers: LayerTable, spec: ChipSpec, name: str) -> tuple[np.ndarray, ...]:
+    """All designs of one dataflow, every layer at its cluster of least cycles, of equal ones of least energy."""
+    dataflow, shipped = MAESTRO_DATAFLOWS[name]
+    designs = [d for d in spec.designs if d.dataflow == name]
+    pes_D = np.array([d.pes for d in designs])
+    width_D = np.array([int(d.bandwidth // spec.clock_hz) for d in designs])
+    is_free = spec.mapping == "fastest" and dataflow != "rs"
+    best: tuple[np.ndarray, ...] | None = None
+    for cluster in FASTEST if is_free else (shipped,):
+        one = _at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected)
+        if best is not None:
+            better = (one[0] < best[0]) | ((one[0] == best[0]) & (one[1] < best[1]))
+            one = tuple(np.where(better, new, old) for new, old in zip(one, best, strict=True))
+        best = one
+    assert best is not None
+    return *best, pes_D, width_D
+
+
+def _at_cluster(
+    layers: LayerTable, dataflow: str, pes_D: np.ndarray, width_D: np.ndarray, cluster: int, corrected: bool
+) -> tuple[np.ndarray, ...]:
+    """Cycles, energy in 1/100 MAC, and elements of L1 and L2; [D, L]."""
+    n, shape = len(layers), (len(pes_D), len(layers))
+    rows = layers.select(np.tile(np.arange(n), len(pes_D)))
+    each = {"pes": np.repeat(pes_D, n), "noc_bandwidth": np.repeat(width_D, n)}
+    out = maestro.costs(rows, dataflow, cluster=cluster, corrected=corrected, **each)
+    can = out["mapped"]
+    at_l2, at_l1 = (
+        sum(out[f"{tensor}_{level}_{way}"] for tensor in ("input", "weight", "output") for way in ("read", "write"))
+        for level in ("l2", "l1")
+    )
+    energy = 1861 * at_l2 + 168 * at_l1 + 100 * out["num_macs"]
+    values = (out["runtime_cycles"], energy, out["l1_req_elems"], out["l2_req_elems"])
+    return tuple(
+        np.where(can, value, NEVER if i == 0 else 0).reshape(shape).astype(np.int64) for i, value in enumerate(values)
+    )
