@@ -1,20 +1,26 @@
-"""Peak activation memory of a graph that runs node by node in the given order."""
+"""Activation memory of a graph that runs node by node in the given order."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 
 from archip.ir.graph import Graph
 from archip.ir.ops import OPS
 
-__all__ = ["peak_activation_bytes"]
+__all__ = ["activation_bytes", "peak_activation_bytes"]
 
 _NOT_VIEWS = frozenset({"constant"})  # free of work, but with values of their own
 
 
 def peak_activation_bytes(graph: Graph, activation_bits: int | Mapping[str, int] = 8) -> int:
-    """The most that inputs and results take at any node, when each lives from its making to its last reader.
+    """The most that inputs and results take at any node: the peak of `activation_bytes`, whose arguments it takes."""
+    return max(activation_bytes(graph, activation_bits), default=0)
+
+
+def activation_bytes(graph: Graph, activation_bits: int | Mapping[str, int] = 8) -> list[int]:
+    """What inputs and results take while each node runs, when each lives from its making to its last reader.
 
     Outputs live to the end, and inputs from the start. Nodes without work (reshape, slice …) are views: their values
     take no memory of their own, and keep what they look at alive. Weights are not counted.
@@ -40,11 +46,7 @@ def peak_activation_bytes(graph: Graph, activation_bits: int | Mapping[str, int]
             size = math.ceil(math.prod(shape) * bits.get(name, default) / 8)
             change[born[name]] += size
             change[dies.get(value, born[name]) + 1] -= size
-    live, peak = 0, 0
-    for step in change:
-        live += step
-        peak = max(peak, live)
-    return peak
+    return list(itertools.accumulate(change))[: max(1, end)]
 
 
 def _owners(graph: Graph) -> dict[str, str]:
