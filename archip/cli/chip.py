@@ -53,6 +53,9 @@ def register(app: typer.Typer) -> None:
             float | None, typer.Option(min=0, help="Seconds; then the best found and the proven gap.")
         ] = None,
         threads: Annotated[int, typer.Option(min=1, help="For the Pareto set.")] = 2,
+        classes: Annotated[
+            bool, typer.Option("--classes", help="Also the best chip of each class: one core, twins, one dataflow.")
+        ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
         out: Annotated[
             Path | None, typer.Option("--out", "-o", help="Folder for result, chip, schedule and report.")
@@ -87,6 +90,7 @@ def register(app: typer.Typer) -> None:
                 threads=threads,
                 cache=cache_folder(),
                 advanced=bar.advanced,
+                classes=classes,
             )
         if out is not None:
             _write(out, result, networks, space)
@@ -94,6 +98,7 @@ def register(app: typer.Typer) -> None:
             typer.echo(json.dumps(result.as_json()))
         else:
             _show(Console(), result)
+            _show_classes(Console(), result)
         if not result.front:
             raise typer.Exit(_NOT_FEASIBLE)
 
@@ -130,6 +135,30 @@ def _show(console: Console, result: ChipResult) -> None:
         if step > 1:
             console.print(f"every {step}th of {len(result.front):,} points by area; --json has all", highlight=False)
     console.print("\n" + _proof(result), highlight=False)
+
+
+def _show_classes(console: Console, result: ChipResult) -> None:
+    """The best chip of each class for each metric, and what the wider classes are worth."""
+    for metric, of_class in result.classes.items():
+        console.print(f"\nLeast {metric} of each class:")
+        names = {kind: kind.replace("_", " ") for kind in of_class}
+        _show_chips(console, {names[kind]: best.chip for kind, best in of_class.items() if best.chip is not None})
+        for kind, best in of_class.items():
+            if best.chip is None:
+                why = "the space has none" if best.certificate is None else "none within the limits"
+                console.print(f"{names[kind]}: {why}", highlight=False)
+            elif best.certificate is not None and best.certificate.gap != 0:
+                gap = best.certificate.gap
+                known = "unknown" if gap is None else f"at most {100 * gap:.2g} %"
+                console.print(f"{names[kind]}: not proven, gap {known}", highlight=False)
+        shares = ", ".join(
+            f"without {name.replace('_', ' ')} {100 * share:+.3g} %"
+            if share
+            else f"{name.replace('_', ' ')} save nothing"
+            for name, share in result.worth[metric].items()
+            if share is not None
+        )
+        console.print(shares, highlight=False)
 
 
 def _proof(result: ChipResult) -> str:

@@ -46,6 +46,7 @@ def chip(
     threads: int = 2,
     cache: Path | None = None,
     advanced: Callable[[int, int], None] = lambda done, total: None,
+    classes: bool = False,
 ) -> ChipResult:
     """The best chip for fixed networks, or (``minimise=None``) the exact Pareto set of latency, energy and area.
 
@@ -61,13 +62,14 @@ def chip(
         threads: for the Pareto set.
         cache: folder for cost tables, so that nothing is priced twice.
         advanced: told how many chips of how many are done.
+        classes: also the best chip of each class: one core, equal cores, one dataflow, any.
 
     Raises:
         UserError: a network that cannot be read or run, an option that means nothing.
     """
     works, space = read_networks(models), load_spec(spec, cost_model)
     asked = _limits(limits) if isinstance(limits, str) else limits
-    return explore(works, space, asked, minimise, time_limit_s, threads, cache, advanced)
+    return explore(works, space, asked, minimise, time_limit_s, threads, cache, advanced, classes)
 
 
 def read_networks(models: Sequence[Model] | Mapping[str, Model]) -> dict[str, Workload]:

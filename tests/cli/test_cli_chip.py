@@ -79,6 +79,23 @@ def test_nothing_feasible_names_the_bound_and_the_nearest_chips(spec):
     assert "Without the limit on area nothing is feasible either" in text
 
 
+def test_classes_are_told_apart(spec):
+    done = run(A, B, "--spec", spec, "--limits", "area=50 mm2", "--classes", "--json")
+    assert done.exit_code == 0, done.output
+    classes = json.loads(done.stdout)["classes"]
+    assert list(classes) == ["latency", "energy", "area"]
+    for metric, key in (("latency", "latency_cycles"), ("energy", "energy_j"), ("area", "area_mm2")):
+        worth = classes[metric].pop("worth")
+        assert set(worth) == {"more_cores", "unequal_sizes", "different_dataflows"}
+        value = {kind: best["chip"][key] for kind, best in classes[metric].items()}
+        assert min(value["one_core"], value["twins"]) >= value["one_dataflow"] >= value["free"]
+        assert worth["different_dataflows"] == pytest.approx(value["one_dataflow"] / value["free"] - 1)
+    text = run(A, B, "--spec", spec, "--limits", "area=50 mm2", "--classes").stdout
+    assert "Least latency of each class" in text
+    text = run(A, "--spec", spec, "--limits", "latency=1 us", "--classes").stdout
+    assert "twins: none within the limits" in text
+
+
 def test_a_time_limit_gives_the_proven_gap(spec):
     done = archip.chip([A, B], spec, minimise=None, time_limit_s=0)
     assert done.certificate.n_open > 0

@@ -16,15 +16,17 @@ from archip.core.errors import UserError, nearest
 from archip.core.units import parse_quantity
 from archip.hardware.chip.bounds import ChipLimits, no_limits
 from archip.hardware.chip.certificate import Certificate
+from archip.hardware.chip.classes import CLASSES, ChipClass, best_of_class, worth
 from archip.hardware.chip.front import pareto_chips
-from archip.hardware.chip.search import Metric, Point, best_chip
+from archip.hardware.chip.search import Best, Metric, Point, best_chip, key_of
 from archip.hardware.chip.space import ChipSpec
 from archip.hardware.chip.table import CostTable, cost_table
 from archip.ir.workload import Workload
 
-__all__ = ["ChipResult", "FoundChip", "explore", "parsed_limits"]
+__all__ = ["METRICS", "ChipResult", "FoundChip", "OfClass", "class_optima", "explore", "parsed_limits"]
 
 _UM2_PER_MM2 = 1_000_000
+METRICS: tuple[Metric, ...] = ("latency", "energy", "area")
 _DIMENSIONS = {"latency": ("cycles", "time"), "energy": ("energy",), "area": ("area",)}
 
 
@@ -47,6 +49,22 @@ class FoundChip:
 
 
 @dataclass(frozen=True)
+class OfClass:
+    """The best chip of a class, None where none keeps the limits; `certificate` None: the space has no such chip."""
+
+    chip: FoundChip | None
+    certificate: Certificate | None
+    above_free: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "chip": None if self.chip is None else self.chip.as_json(),
+            "certificate": None if self.certificate is None else self.certificate.as_json(),
+            "above_free": self.above_free,
+        }
+
+
+@dataclass(frozen=True)
 class ChipResult:
     """What an exploration found.
 
@@ -57,6 +75,7 @@ class ChipResult:
         nearest: where nothing is feasible: for each limit, the chip that comes nearest to it within the other limits;
             None where even without this limit nothing is feasible.
         last_bound: where nothing is feasible: the bound that excluded the last chips.
+        classes: where asked for: metric → class → its best chip; worth: metric → what the wider class saves.
     """
 
     front: list[FoundChip]
@@ -66,6 +85,8 @@ class ChipResult:
     seconds: float
     nearest: dict[str, FoundChip | None] = field(default_factory=dict)
     last_bound: str | None = None
+    classes: dict[Metric, dict[ChipClass, OfClass]] = field(default_factory=dict)
+    worth: dict[Metric, dict[str, float | None]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         told: dict[str, Any] = {
@@ -78,6 +99,11 @@ class ChipResult:
         if not self.front:
             nearest = {name: None if chip is None else chip.as_json() for name, chip in self.nearest.items()}
             told |= {"last_bound": self.last_bound, "nearest": nearest}
+        if self.classes:
+            told["classes"] = {
+                metric: {kind: best.as_json() for kind, best in of_class.items()} | {"worth": self.worth[metric]}
+                for metric, of_class in self.classes.items()
+            }
         return told
 
 
@@ -90,6 +116,7 @@ def explore(
     threads: int = 2,
     cache: Path | None = None,
     advanced: Callable[[int, int], None] = lambda done, total: None,
+    classes: bool = False,
 ) -> ChipResult:
     """The best chip for fixed networks, or all chips that nothing beats.
 
@@ -102,6 +129,7 @@ def explore(
         threads: for the Pareto set.
         cache: folder for cost tables; the same question is then not priced again.
         advanced: told how many chips of how many are done.
+        classes: also the best chip of each class (one core, twins, one dataflow, free) for each metric.
 
     Raises:
         UserError: a limit that means nothing, or a layer that no core runs.
@@ -121,7 +149,35 @@ def explore(
     why: dict[str, Any] = {}
     if not chips and certificate.n_open == 0:
         why = {"nearest": _nearest(table, bounds, limits or {}), "last_bound": certificate.last_bound}
+    if classes:
+        left_s = time_limit_s - (time.monotonic() - began)
+        why |= dict(zip(("classes", "worth"), class_optima(table, bounds, left_s), strict=True))
     return ChipResult(chips, table.layers, minimise, certificate, time.monotonic() - began, **why)
+
+
+def class_optima(
+    table: CostTable, bounds: ChipLimits, time_limit_s: float = math.inf
+) -> tuple[dict[Metric, dict[ChipClass, OfClass]], dict[Metric, dict[str, float | None]]]:
+    """(best chip of each class, what the wider classes are worth) for each metric, within the limits."""
+    deadline = time.monotonic() + time_limit_s
+    chips: dict[Metric, dict[ChipClass, OfClass]] = {}
+    shares: dict[Metric, dict[str, float | None]] = {}
+    for metric in METRICS:
+        found: dict[ChipClass, Best | None] = {
+            kind: best_of_class(table, bounds, metric, kind, deadline - time.monotonic()) for kind in CLASSES
+        }
+        values: dict[ChipClass, float | None] = {kind: _value(best, metric) for kind, best in found.items()}
+        chips[metric], shares[metric] = {}, worth(values)
+        for kind, best in found.items():
+            value, least = values[kind], values["free"]
+            above = None if value is None or not least else value / least - 1
+            chip = None if best is None or best.point is None else _told(best.table, best.point)
+            chips[metric][kind] = OfClass(chip, None if best is None else best.certificate, above)
+    return chips, shares
+
+
+def _value(best: Best | None, metric: Metric) -> int | None:
+    return None if best is None or best.point is None else key_of(best.point, metric)[0]
 
 
 def parsed_limits(limits: Mapping[str, str], table: CostTable) -> ChipLimits:
@@ -155,9 +211,8 @@ def _nearest(table: CostTable, bounds: ChipLimits, limits: Mapping[str, str]) ->
     """For each limit the chip with least of it within the others."""
     free = no_limits(table)
     fields = {"latency": "cycles", "energy": "energy", "area": "area"}
-    metrics: tuple[Metric, ...] = ("latency", "energy", "area")
     told: dict[str, FoundChip | None] = {}
-    for metric in metrics:
+    for metric in METRICS:
         if metric in limits:
             loosened = bounds._replace(**{fields[metric]: getattr(free, fields[metric])})
             best = best_chip(table, loosened, metric)

@@ -7,7 +7,8 @@ excludes most, the others are scheduled exactly. Of equal chips the one with lea
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from archip.hardware.chip.dominance import undominated_cores
 from archip.hardware.chip.space import n_chips
 from archip.hardware.chip.table import CostTable
 
-__all__ = ["Best", "Metric", "Point", "best_chip"]
+__all__ = ["Best", "Metric", "Point", "best_chip", "best_of_survivors", "key_of"]
 
 Metric = Literal["latency", "energy", "area"]
 _CHUNK = 32  # chips between two looks at the clock
@@ -101,19 +102,50 @@ def best_chip(table: CostTable, limits: ChipLimits, minimise: Metric = "energy",
     """The chip of least energy, latency or area within the limits."""
     deadline = time.monotonic() + time_limit_s
     cores = undominated_cores(table)
-    chips = surveyed(cores, limits, deadline)
-    search = _Search.of(cores, chips, limits)
+    enumerated = n_chips(table.use_DR, table.totals_R, table.min_cores, table.cores)
+    survey = partial(surveyed, cores, deadline=deadline)
+    return best_of_survivors(cores, survey, enumerated, limits, minimise, deadline - time.monotonic())
+
+
+def best_of_survivors(
+    cores: CostTable,
+    survey: Callable[[ChipLimits], Survivors],
+    enumerated: int,
+    limits: ChipLimits,
+    minimise: Metric,
+    time_limit_s: float = np.inf,
+) -> Best:
+    """The best of the chips that a survey leaves.
+
+    Args:
+        cores: the table of the cores that matter.
+        survey: limits → the chips that the cheap bounds leave; looked at once more to settle ties.
+        enumerated: all chips of the space, before dominance.
+    """
+    deadline = time.monotonic() + time_limit_s
+    search = _Search.of(cores, survey(limits), limits)
     run = {"energy": _by_energy, "latency": _by_time, "area": _by_area}[minimise]
     n_seen = run(search, deadline)
-    certificate = _certificate(table, search, minimise, n_seen)
+    certificate = _certificate(enumerated, search, minimise, n_seen)
     point = search.point
     if point is not None and certificate.gap == 0 and minimise != "energy":
         fixed = {"latency": {"cycles": point.cycles}, "area": {"area": point.area}}[minimise]
         polish = limits._replace(**fixed)
-        again = _Search.of(cores, surveyed(cores, polish), polish)
+        again = _Search.of(cores, survey(polish), polish)
         _by_energy(again, np.inf)
-        point, cores = again.point, again.table
+        point = again.point or point
     return Best(point, certificate, cores)
+
+
+def key_of(point: Point, minimise: Metric) -> tuple[int, int, int]:
+    """What makes one point better than another: what is minimised, then the others."""
+    cycles, energy, area = point[:3]
+    orders = {
+        "energy": (energy, cycles, area),
+        "latency": (cycles, energy, area),
+        "area": (area, energy, cycles),
+    }
+    return orders[minimise]
 
 
 def _by_energy(search: _Search, deadline: float) -> int:
@@ -155,10 +187,9 @@ def _groups(area_N: np.ndarray) -> Iterator[tuple[int, int]]:
     return pairwise(cuts) if len(area_N) else iter(())
 
 
-def _certificate(table: CostTable, search: _Search, minimise: Metric, n_seen: int) -> Certificate:
+def _certificate(enumerated: int, search: _Search, minimise: Metric, n_seen: int) -> Certificate:
     """Counts of all chips. Those that need not be looked at, as no later one can be better, count for their bound."""
     chips, (relaxed, solved, n_open, open_bound) = search.chips, search.counts.tolist()
-    enumerated = n_chips(table.use_DR, table.totals_R, table.min_cores, table.cores)
     n = len(chips.bounds_N3)
     n_left = n - n_seen
     reached = chips.counts["within_totals"] if chips.least is None else enumerated
