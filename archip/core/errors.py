@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ArchipError", "CandidateError", "MissingExtra", "UserError", "nearest"]
+__all__ = ["ArchipError", "CandidateError", "MissingExtra", "StoreError", "UserError", "nearest"]
 
 
 class ArchipError(Exception):
@@ -35,6 +35,10 @@ class UserError(ArchipError):
     def in_file(self, path: object) -> UserError:
         """The same error with the file's name in front."""
         return UserError(self.what, f"{path}: {self.where}" if self.where else str(path), self.right)
+
+
+class StoreError(UserError):
+    """The database behind a store failed; what was stored before is untouched."""
 
 
 class MissingExtra(UserError):

@@ -21,6 +21,7 @@ from archip.core.candidate import digest
 from archip.core.errors import UserError, nearest
 from archip.core.objectives import Goals, Limit, Objective
 from archip.core.record import METRICS, metric
+from archip.core.store_url import split_url, without_password
 from archip.core.table_goals import TableGoals
 from archip.core.units import parse_quantity
 from archip.core.yaml_file import read_yaml
@@ -132,6 +133,9 @@ class _File(_Strict):
         default=["random_search"], validate_default=True, description="strategies compared at equal budget"
     )
     seed: int = Field(0, ge=0)
+    store: str | None = Field(
+        None, description="where the records are kept, if not in the run's folder: a path or postgresql://user@host/db"
+    )
 
     _plugs = field_validator("strategy", "evaluator")(lambda value: None if value is None else Plug.of(value))
     _more_plugs = field_validator("baselines")(lambda values: [Plug.of(v) for v in values])
@@ -161,6 +165,7 @@ class Problem:
     seed: int
     limits: Mapping[str, str]
     schedule: str | None = None
+    store: str | None = dataclasses.field(default=None, repr=False)  # may have a password
 
     @classmethod
     def load(cls, path: str | Path) -> Problem:
@@ -209,10 +214,11 @@ class Problem:
             seed=file.seed,
             limits={k: str(v) for k, v in named.items()},
             schedule=_schedule(file, target),
+            store=_store(file.store),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The problem as resolved; `from_dict` of it gives an equal problem."""
+        """The problem as resolved, without passwords; `from_dict` of it gives an equal problem."""
         return {
             "name": self.name,
             "tasks": {
@@ -234,7 +240,16 @@ class Problem:
             "finish": self.finish.model_dump(),
             "baselines": [b.to_json() for b in self.baselines],
             "seed": self.seed,
+            **({} if self.store is None else {"store": without_password(self.store)}),
         }
+
+    def kept_in(self, store: str) -> Problem:
+        """The same problem with its records in another store.
+
+        Raises:
+            UserError: no path and no URL of a store.
+        """
+        return dataclasses.replace(self, store=_store(store))
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True)
@@ -246,8 +261,8 @@ class Problem:
 
     @cached_property
     def id(self) -> str:
-        """Digest of the resolved problem."""
-        return digest(self.to_json())
+        """Digest of the resolved problem, wherever its records are kept."""
+        return digest({key: value for key, value in self.to_json().items() if key != "store"})
 
 
 def _validated(value: Mapping[str, Any]) -> _File:
@@ -382,6 +397,15 @@ def _target_options(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value or {}, Mapping):
         raise UserError(f"{value!r} are no options", f"target.{name}", _TARGETS[name])
     return dict(value or {})
+
+
+def _store(value: str | None) -> str | None:
+    """The URL of a store; of a file, its whole path, which is right in every folder."""
+    try:
+        kind, place = split_url(value) if value is not None else ("", "")
+    except UserError as error:
+        raise error.at("store") from None
+    return str(Path(place).resolve()) if kind == "sqlite" else value
 
 
 def _bounded(limits: Mapping[str, Any], bounds: Mapping[str, str]) -> dict[str, Any]:

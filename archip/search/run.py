@@ -1,6 +1,6 @@
 """The main job: from a problem to trained networks, a designed chip, and a report, in one folder.
 
-runs/<name>/problem.yaml   the problem as resolved      records.sqlite   every evaluation
+runs/<name>/problem.yaml   the problem as resolved      records.sqlite   every evaluation (or a store by URL)
             artifacts/     networks, chip, schedule     summary.json     the result in numbers
             report.html    the result to look at        log.jsonl        what happened when
 """
@@ -14,11 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from archip.core import registry
 from archip.core.files import make_folder, replacing, write_text
 from archip.core.pareto import binding, front
 from archip.core.problem import Problem
-from archip.core.protocols import Progress, Store
+from archip.core.protocols import Progress
 from archip.core.record import Record, metric
 from archip.core.units import format_quantity
 from archip.export.report import Report
@@ -29,6 +28,7 @@ from archip.search.deliver import deliver
 from archip.search.finish import Finalist, Trainer, choose, finish, measured, retrained
 from archip.search.journal import Journal
 from archip.search.loop import search
+from archip.search.recorder import Recorder
 from archip.search.setup import Setup, prepare
 from archip.search.table_answer import table_answer
 
@@ -49,12 +49,14 @@ def run(
     problem: Problem | Mapping[str, Any] | str | Path,
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    store: str | None = None,
 ) -> Result:
     """Search, train, export and report. A run that was interrupted goes on where it stopped.
 
     Args:
         problem: a problem, its dict, or the path of a problem file.
         folder: the run's folder; by default ``runs/<name of the problem>``.
+        store: path or URL of the records, in place of the problem's; by default they are in the folder.
 
     Raises:
         UserError: the problem, its data or the folder cannot be used; nothing has been written then.
@@ -64,27 +66,34 @@ def run(
     elif not isinstance(problem, Problem):
         problem = Problem.from_dict(problem)
     folder = Path(folder or Path("runs") / problem.name)
+    if store is not None:
+        problem = problem.kept_in(store)
     setup = prepare(problem, folder)
-    store = registry.find("store", "sqlite")(make_folder(folder) / "records.sqlite")
-    try:
-        return _run(setup, store, progress)
-    finally:
-        store.close()
+    with Recorder(problem, make_folder(folder), problem.store) as recorder:
+        result = _run(setup, recorder, progress)
+        recorder.done(result.summary)
+    return result
 
 
-def _run(setup: Setup, store: Store, progress: Progress | None) -> Result:
-    problem, folder = setup.problem, setup.run.folder
+def _run(setup: Setup, recorder: Recorder, progress: Progress | None) -> Result:
+    problem, folder, store = setup.problem, setup.run.folder, recorder.store
     write_text(folder / "problem.yaml", problem.to_yaml())
     journal = Journal(folder / "log.jsonl")
     journal.event("run begins", problem=problem.id, version=version("archip"), seed=problem.seed)
     cascade = setup.cascade(store, progress)
     with journal.stage("search"):
-        records = _search(setup, cascade, setup.strategy(), problem.strategy.name, progress, journal)
+        records = _search(setup, cascade, setup.strategy(), problem.strategy.name, recorder, progress, journal)
     best = tuple(front(records, problem.goals))
     with journal.stage("baselines"):
         others = {
             plug.name: _search(
-                setup, setup.cascade(store, progress), setup.strategy(plug), f"baseline {plug.name}", progress, journal
+                setup,
+                setup.cascade(store, progress),
+                setup.strategy(plug),
+                f"baseline {plug.name}",
+                recorder,
+                progress,
+                journal,
             )
             for plug in problem.baselines
         }
@@ -122,7 +131,13 @@ def _run(setup: Setup, store: Store, progress: Progress | None) -> Result:
 
 
 def _search(
-    setup: Setup, cascade: Any, strategy: Any, name: str, progress: Progress | None, journal: Journal
+    setup: Setup,
+    cascade: Any,
+    strategy: Any,
+    name: str,
+    recorder: Recorder,
+    progress: Progress | None,
+    journal: Journal,
 ) -> list[Record]:
     """One search with its progress bar: best feasible quality so far, and how many candidates kept the limits."""
     problem = setup.problem
@@ -130,6 +145,7 @@ def _search(
     state: dict[str, Any] = {"feasible": 0, "best": None}
 
     def seen(batch: Sequence[Record]) -> None:
+        recorder.told(name, batch)
         ok = [r for r in batch if problem.goals.feasible(r)]
         state["feasible"] += len(ok)
         known = [] if state["best"] is None else [state["best"]]

@@ -20,8 +20,9 @@ from archip.core.errors import UserError, nearest
 from archip.core.problem import Problem
 from archip.core.protocols import RunStore, StoredRun, Wanted
 from archip.core.record import Record
+from archip.core.store_url import without_password
 from archip.core.yaml_file import read_yaml
-from archip.store._url import open_store, without_password
+from archip.store._url import open_store
 
 __all__ = ["Run", "Wanted", "find_runs", "open_run", "owner_of"]
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from archip.core.candidate import Genotype
-from archip.core.errors import UserError
+from archip.core.errors import StoreError, UserError
 from archip.core.objectives import Goals
 from archip.core.protocols import StoredRun, StoredSearch, Wanted
 from archip.core.record import Outcome, Record, Status
@@ -99,7 +99,8 @@ class Database(ABC):
     def append(self, run: str, search: str, records: Sequence[Record], source: str = "") -> int:
         where, kept, key = (run, search), self._kept.get((run, search)), self._begun.get(run)
         n_new, kept = self._write(
-            lambda connection: _records.append(connection, self._new, where, records, source, kept, key)
+            lambda connection: _records.append(connection, self._new, where, records, source, kept, key),
+            synchronous="NORMAL",  # of SQLite, whose file says why
         )
         self._kept[where] = kept  # only now: what was not committed is not kept
         return n_new
@@ -167,8 +168,8 @@ class Database(ABC):
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
         return self._tried(work, self.engine)
 
-    def _write(self, work: Callable[[sa.Connection], T]) -> T:
-        return self._tried(work, self.engine.execution_options(begin="IMMEDIATE"))
+    def _write(self, work: Callable[[sa.Connection], T], synchronous: str = "FULL") -> T:
+        return self._tried(work, self.engine.execution_options(begin="IMMEDIATE", synchronous=synchronous))
 
     def _tried(self, work: Callable[[sa.Connection], T], engine: sa.Engine) -> T:
         """`work` in one transaction, again after a pause where the database only was away for a while."""
@@ -196,10 +197,10 @@ class Database(ABC):
         except UserError as error:
             raise error.in_file(self.name) from None
 
-    def _for_user(self, error: DBAPIError) -> UserError:
+    def _for_user(self, error: DBAPIError) -> StoreError:
         message = " ".join(str(error.orig).split())
         hint = next((hint for part, hint in self.hints.items() if part in message), "")
-        return UserError(f"the record store failed: {message}", self.name, hint)
+        return StoreError(f"the record store failed: {message}", self.name, hint)
 
 
 def _outcomes(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Outcome]:

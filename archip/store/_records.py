@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def append(
     kept: Kept | None,
     key: str | None,
 ) -> tuple[int, Kept]:
-    """Write those of `records` whose numbers are new; how many they were, and the front for the next call."""
+    """Write those of `records` whose candidates are new; how many they were, and the front for the next call."""
     row = _locked(connection, insert, where)
     if key is not None and row.key != key:
         raise UserError(f"the run {where[0]!r} was begun anew with another problem", right="start this one again")
@@ -149,16 +149,29 @@ def _kept(connection: sa.Connection, where: tuple[str, str], row: Any) -> Kept:
 
 
 def _unknown(connection: sa.Connection, where: tuple[str, str], records: Sequence[Record], last: int) -> list[Record]:
-    """Those whose number is not stored, each number once."""
-    by_number: dict[int, Record] = {}
-    for record in records:
-        by_number.setdefault(record.number, record)
-    known: set[int] = set()
-    old = sorted(n for n in by_number if n <= last)
-    for i in range(0, len(old), _CHUNK):
-        query = sa.select(RECORDS.c.number).where(*_is(RECORDS, where), RECORDS.c.number.in_(old[i : i + _CHUNK]))
-        known.update(connection.execute(query).scalars())
-    return [record for number, record in by_number.items() if number not in known]
+    """Those whose candidate is not stored, each once; under the next free number where theirs is taken."""
+    new = {r.candidate.id: r for r in reversed(records)}
+    new = {id_: new[id_] for id_ in dict.fromkeys(r.candidate.id for r in records)}
+    for id_ in _stored(connection, RECORDS.c.candidate, where, list(new)):
+        del new[id_]
+    taken = set(_stored(connection, RECORDS.c.number, where, [r.number for r in new.values() if r.number <= last]))
+    free = max([last, *(r.number for r in new.values())]) + 1
+    placed = []
+    for record in new.values():
+        if record.number < 0 or record.number in taken:
+            record, free = replace(record, number=free), free + 1
+        taken.add(record.number)
+        placed.append(record)
+    return placed
+
+
+def _stored(connection: sa.Connection, column: Any, where: tuple[str, str], values: Sequence[Any]) -> list[Any]:
+    """Those of `values` that a record of the search has in `column`."""
+    found: list[Any] = []
+    for i in range(0, len(values), _CHUNK):
+        query = sa.select(column).where(*_is(RECORDS, where), column.in_(values[i : i + _CHUNK]))
+        found += connection.execute(query).scalars()
+    return found
 
 
 def _write_front(connection: sa.Connection, where: tuple[str, str], gone: list[int], joined: list[int]) -> None:

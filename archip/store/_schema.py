@@ -79,7 +79,7 @@ RECORDS = sa.Table(
     sa.Column("seconds", sa.Float(53), nullable=False),
     sa.Column("source", sa.Text, nullable=False),  # where an imported record comes from, else empty
     sa.Column("created_s", sa.Float(53), nullable=False),
-    sa.Index("records_by_candidate", "run", "candidate"),
+    sa.Index("records_by_candidate", "run", "candidate", "search", unique=True),
 )
 FRONT = sa.Table(
     "front",

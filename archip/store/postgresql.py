@@ -19,9 +19,9 @@ from pydantic import Field
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from archip.core.errors import MissingExtra, UserError
+from archip.core.store_url import split_url, without_password
 from archip.store import _schema
 from archip.store._database import Database
-from archip.store._url import split_url, without_password
 
 __all__ = ["PostgreSQL"]
 

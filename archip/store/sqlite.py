@@ -5,8 +5,9 @@ Choose it for every run that is to survive its process: it is the store of a run
 The file is in WAL mode: a commit appends to a log, so a process killed at any moment leaves each transaction there
 whole or not at all, and readers never wait. ``synchronous=FULL`` also waits for the disk at each commit. Against
 ``kill -9`` that is not needed (what was handed to the system outlives the process); against a power cut it is, for a
-training of an hour must not be lost. It costs one fsync a `put`, and puts are batched. WAL needs the processes on one
-machine and a local disk: for a network file system or several machines use a database server.
+training of an hour must not be lost. It costs one fsync a `put`, and puts are batched. Records follow from outcomes, so
+`append` does not wait for the disk (``NORMAL``): after a power cut the same command writes the last ones again. WAL
+needs the processes on one machine and a local disk: for a network file system or several machines use a server.
 
 Source: https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous.
 """
@@ -79,6 +80,9 @@ def _connected(connection: Any, _: object) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     """Writers take the lock at once: a reader that turns writer could not wait for another and would fail."""
-    how = connection.get_execution_options().get("begin", "DEFERRED")
+    options = connection.get_execution_options()
+    how = options.get("begin", "DEFERRED")
+    if how == "IMMEDIATE":
+        connection.exec_driver_sql(f"PRAGMA synchronous={options.get('synchronous', 'FULL')}")
     if how:
         connection.exec_driver_sql(f"BEGIN {how}")
