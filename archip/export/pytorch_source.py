@@ -156,7 +156,9 @@ def _body(graph: Graph) -> tuple[list[str], list[str], str]:
         if isinstance(form, Layer):
             options = [*map(repr, form.args), *(f"{k}={v!r}" for k, v in form.options.items())]
             made.append(f"self.{names[node.name]} = nn.{form.cls.__name__}({', '.join(options)})")
-            line = f"{_variable(write)} = self.{names[node.name]}({', '.join(given)})"
+            line = (
+                f"{_variable(write)} = self.{names[node.name]}({', '.join(given)}){'[0]' if form.gives_states else ''}"
+            )
         else:
             line = f"{_variable(write)} = {_call(form, given)}"
         shape = graph.shapes[node.name]

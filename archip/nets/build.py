@@ -48,7 +48,7 @@ class GraphModule(nn.Module):
         values: list[Any] = [*inputs, *[None] * (self._n_registers - len(inputs))]
         for step, reads, write in self._steps:
             compute = self._modules[step] if isinstance(step, str) else step
-            values[write] = compute(*[values[i] for i in reads])  # pyright: ignore[reportOptionalCall]
+            values[write] = _output(compute(*[values[i] for i in reads]))  # pyright: ignore[reportOptionalCall]
         outputs = tuple(values[i] for i in self._outputs)
         return outputs if len(outputs) != 1 else outputs[0]
 
@@ -57,8 +57,14 @@ class GraphModule(nn.Module):
         values = {i.name: x for i, x in zip(self.graph.inputs, inputs, strict=True)}
         for node, (step, _, _) in zip(self.graph.nodes, self._steps, strict=True):
             compute = self._modules[step] if isinstance(step, str) else step
-            values[node.name] = compute(*[values[name] for name in node.inputs])  # pyright: ignore[reportOptionalCall]
+            given = [values[name] for name in node.inputs]
+            values[node.name] = _output(compute(*given))  # pyright: ignore[reportOptionalCall]
         return values
+
+
+def _output(value: Any) -> Tensor:
+    """What a layer hands on; recurrent ones return their states as well."""
+    return value[0] if isinstance(value, tuple) else value
 
 
 def build_module(graph: Graph, seed: int = 0) -> GraphModule:
@@ -98,6 +104,9 @@ def _initialise(layer: nn.Module, seed: int) -> None:
         layer.weight.normal_(0, math.sqrt(gain / _fan_in(layer)), generator=generator)
         if layer.bias is not None:
             layer.bias.zero_()
+    elif isinstance(layer, nn.RNNBase):  # as torch does
+        for weight in layer.parameters():
+            weight.uniform_(-(layer.hidden_size**-0.5), layer.hidden_size**-0.5, generator=generator)
     elif isinstance(layer, nn.Embedding):
         layer.weight.normal_(generator=generator)
 

@@ -31,11 +31,16 @@ Attrs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Layer:
-    """A module: its class and the arguments that make it."""
+    """A module: its class and the arguments that make it.
+
+    Attributes:
+        gives_states: it returns a tuple whose first value is the output (recurrent layers).
+    """
 
     cls: type[nn.Module]
     args: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    gives_states: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,17 @@ def _pool(kind: str) -> Rule:
     return rule
 
 
+def _recurrent(cls: type[nn.Module]) -> Rule:
+    """One layer over a sequence (steps, batch, features); its last states are not handed on."""
+
+    def rule(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
+        if len(s) > 1:
+            raise CandidateError("a recurrent layer that is given its first state cannot be built as a torch module")
+        return Layer(cls, (s[0][-1], a["hidden"]), _other_than(a, bias=True, bidirectional=False), gives_states=True)
+
+    return rule
+
+
 def _global_avg_pool(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
     return Call(torch.mean, options={"dim": tuple(range(2, len(s[0])))})
 
@@ -158,6 +174,9 @@ _FORMS: dict[str, Rule] = {
     "conv_transpose": _conv_transpose,
     "linear": _linear,
     "matmul": _activation(operator.matmul),
+    "rnn": _recurrent(nn.RNN),
+    "gru": _recurrent(nn.GRU),
+    "lstm": _recurrent(nn.LSTM),
     "embedding": lambda a, s, out: Layer(nn.Embedding, (a["n"], a["dim"])),
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
@@ -197,8 +216,10 @@ def torch_form(graph: Graph, node: Node) -> Form:
         CandidateError: torch cannot; names the node.
     """
     shapes, attrs = graph.shapes, attributes(node)
-    if node.op not in _FORMS or "tied" in attrs:
-        what = "weights tied to another node" if "tied" in attrs else node.op
+    has_states = node.op in ("rnn", "gru", "lstm")
+    is_partial = has_states and any(v.startswith(f"{node.name}:") for n in graph.nodes for v in n.inputs)
+    if node.op not in _FORMS or "tied" in attrs or is_partial:
+        what = "weights tied to another node" if "tied" in attrs else f"states of {node.op}" if is_partial else node.op
         raise CandidateError(f"node {node.name!r}: {what} can be read and costed, but not built as a torch module")
     try:
         return _FORMS[node.op](attrs, [shapes[i] for i in node.inputs], shapes[node.name])

@@ -47,7 +47,10 @@ def _score(name: str, probe: Probe, **options) -> float:
     return registry.create("proxies", name, options).score(probe)
 
 
-@pytest.mark.parametrize("name", registry.names("proxies"))
+NEED_OTHER_LAYERS = {"hidden_covariance", "head_confidence"}
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.names("proxies")) - NEED_OTHER_LAYERS))
 def test_equal_probes_have_equal_finite_scores(name, convolutional):
     first = _score(name, convolutional)
     again = Probe(convolutional.graph, convolutional.x, convolutional.y, "classification", 3)
@@ -160,4 +163,73 @@ def test_ranks_are_those_of_the_published_scores():
             found[name].append(_score(name, Probe(graph, x, y, "classification", 0)))
     for name, column in columns.items():
         published = [float(row[column]) for row in rows]
-        assert spearmanr(found[name], published)[0] >= 0.9, name
+        assert spearmanr(found[name], published).statistic >= 0.9, name
+
+
+def _sequence_classifier(op: str, layers: int = 1):
+    """[N, T, F] → recurrent layers → classifier of the last step."""
+    g = GraphBuilder()
+    x = g.add("transpose", g.input("x", (1, 5, 3), "NLC"), name="steps_first", perm=(1, 0, 2))
+    for i in range(layers):
+        x = g.add(op, x, name=f"layer{i + 1}", hidden=4)
+    x = g.add("mean", g.add("transpose", x, name="batch_first", perm=(1, 0, 2)), name="pool", axes=(1,))
+    return g.finish(g.add("linear", x, name="classifier", out_features=2))
+
+
+def _attention(heads: int):
+    """[N, T, 8] → one attention layer of so many heads → classifier."""
+    g = GraphBuilder()
+    x = g.input("x", (1, 5, 8), "NLC")
+    parts = {}
+    for name, perm in (("q", (0, 2, 1, 3)), ("k", (0, 2, 3, 1)), ("v", (0, 2, 1, 3))):
+        flat = g.add("linear", x, name=name, out_features=8)
+        split = g.add("reshape", flat, name=f"{name}.heads", shape=(1, 5, heads, 8 // heads))
+        parts[name] = g.add("transpose", split, name=f"{name}.turned", perm=perm)
+    weights = g.add("softmax", g.add("matmul", parts["q"], parts["k"], name="qk"), name="attention", axis=-1)
+    mixed = g.add("transpose", g.add("matmul", weights, parts["v"], name="mixed"), name="back", perm=(0, 2, 1, 3))
+    x = g.add("mean", g.add("reshape", mixed, name="joined", shape=(1, 5, 8)), name="pool", axes=(1,))
+    return g.finish(g.add("linear", x, name="classifier", out_features=2))
+
+
+def _of(graph) -> Probe:
+    x = np.random.default_rng(2).normal(size=(6, *graph.inputs[0].shape[1:])).astype(np.float32)
+    return Probe(graph, x, np.arange(6) % 2, "classification", 3)
+
+
+@pytest.mark.parametrize(("op", "cls"), [("rnn", torch.nn.RNN), ("gru", torch.nn.GRU), ("lstm", torch.nn.LSTM)])
+def test_hidden_covariance_reads_the_states_that_torch_computes(op, cls):
+    probe = _of(_sequence_classifier(op, 2))
+    module = probe.module()
+    first, second = cls(3, 4), cls(4, 4)
+    first.load_state_dict(module.layer1.state_dict())
+    second.load_state_dict(module.layer2.state_dict())
+    with torch.no_grad():
+        one = first(probe.tensors()[0].transpose(0, 1))[0]
+        two = second(one)[0]
+    for layer, states in ((1, one), (2, two)):
+        rows = np.array([states[:, n].numpy().ravel() for n in range(6)], dtype=np.float64)
+        eigenvalues = np.linalg.eigvalsh(np.corrcoef(rows))
+        expected = -(np.log(eigenvalues + 1e-5) + 1 / (eigenvalues + 1e-5)).sum()
+        assert _score("hidden_covariance", probe, layer=layer) == pytest.approx(expected, rel=1e-3)
+    with pytest.raises(CandidateError, match="2 recurrent layers"):
+        _score("hidden_covariance", probe, layer=3)
+
+
+def test_head_confidence_by_hand():
+    probe = _of(_attention(2))
+    module = probe.module()
+    x, _ = probe.tensors()
+    with torch.no_grad():
+        q, k = (layer(x).reshape(6, 5, 2, 4) for layer in (module.q, module.k))
+    heads = []
+    for head in range(2):
+        largest = [max(torch.softmax(k[n, :, head] @ q[n, at, head], 0).tolist()) for n in range(6) for at in range(5)]
+        heads.append(sum(largest) / len(largest))
+    assert _score("head_confidence", probe) == pytest.approx(sum(heads), rel=1e-5)
+    assert _score("head_confidence", probe, mean=True) == pytest.approx(sum(heads) / 2, rel=1e-5)
+
+
+def test_scores_of_layers_that_a_network_lacks_are_refused(small):
+    for name, words in (("hidden_covariance", "recurrent"), ("head_confidence", "attention")):
+        with pytest.raises(CandidateError, match=words):
+            _score(name, small)

@@ -100,7 +100,7 @@ def test_passes_the_type_checker_and_the_linter(make_network, odd_network, tmp_p
 
 def test_what_cannot_be_written_is_said(odd_network):
     g = GraphBuilder()
-    graph = g.finish(g.add("lstm", g.input("x", (5, 1, 4), "TNC"), name="memory", hidden=3))
+    graph = g.finish(g.add("cumsum", g.input("x", (1, 4), "NC"), name="memory", axis=1))
     with pytest.raises(CandidateError, match="memory"):
         PytorchSource().encode(Network("net", graph, torch.nn.Identity()))
     with pytest.raises(UserError, match="cannot name a Python file"):
