@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from archip.testing.postgres import Server
 
 
 @pytest.fixture
@@ -15,6 +21,24 @@ def shared_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("ARCHIP_DATA names no folder with the benchmark data sets")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server of these tests; skips where there can be none."""
+    from archip.testing.postgres import reason_against, server
+
+    reason = reason_against()
+    if reason:
+        pytest.skip(reason)
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> Callable[[], str]:
+    """Gives URLs of empty stores."""
+    return lambda: postgres_server.url(f"test_{secrets.token_hex(8)}")
 
 
 @pytest.fixture
