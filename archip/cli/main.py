@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from archip.cli import bench, catalogue, check, chip, cost, data, device, init, run_verb
+from archip.cli import bench, catalogue, check, chip, cost, data, device, init, run_verb, serve
 from archip.core.errors import ArchipError, UserError
 
 __all__ = ["app", "run"]
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run_verb, cost, chip, bench, check, init, catalogue, data, device):
+for module in (run_verb, cost, chip, bench, check, init, catalogue, data, device, serve):
     module.register(app)
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from archip.core.errors import UserError
 
-__all__ = ["read_yaml"]
+__all__ = ["parse_yaml", "read_yaml"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,16 +32,27 @@ def read_yaml(path: str | Path, missing: str = "") -> Any:
         UserError: it cannot be read, is no YAML, or gives a key twice; names file and line.
     """
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError("no such file", str(path), missing) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read: {error}", str(path)) from None
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, where: str | Path) -> Any:
+    """What YAML says; `where`: what errors call it.
+
+    Raises:
+        UserError: it is no YAML, or gives a key twice; names the line.
+    """
+    try:
+        return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}", f"{path}: {line}") from None
+        raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}", f"{where}: {line}") from None
     except RecursionError:
-        raise UserError("nested too deeply", str(path)) from None
+        raise UserError("nested too deeply", str(where)) from None
     except UserError as error:
-        raise error.in_file(path) from None
+        raise error.in_file(where) from None

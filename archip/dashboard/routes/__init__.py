@@ -1,0 +1,1 @@
+"""Addresses of the dashboard: what each of them answers."""
