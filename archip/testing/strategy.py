@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,19 +35,28 @@ def asks(strategy: Strategy, n_asks: int, n: int, seed: int = 0, space: ToySpace
     return asked
 
 
-@dataclass
 class _Excerpt(ToySpace):
-    """The first few candidates of the toy space."""
+    """The first few networks of the toy space on its first few chips, `n` candidates in all."""
 
-    n: int
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self._some = list(islice(ToySpace().enumerate(), self.n))
+    def __init__(self, n: int, has_chip: bool = True) -> None:
+        super().__init__(has_chip=has_chip)
+        self.n = n
+        n_chips = (3 if n % 3 == 0 else 1) if has_chip else 0
+        self._chips = super().chips[:n_chips]
+        networks = islice(ToySpace(has_chip=False).enumerate(), n // (n_chips or 1))
+        self._some = [replace(c, hw=chip) for c in networks for chip in self._chips or [None]]
 
     @property
     def size(self) -> float:
         return self.n
+
+    @property
+    def networks(self) -> ToySpace:
+        return _Excerpt(self.n // len(self._chips), has_chip=False)
+
+    @property
+    def chips(self) -> list[dict[str, Any]]:
+        return self._chips
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         return self._some[rng.integers(self.n)]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -24,30 +24,56 @@ from archip.core.record import Record, Status
 __all__ = ["TOY_GOALS", "ToyKnobs", "ToySpace", "toy_record"]
 
 TOY_GOALS = Goals((Objective("quality", +1), Objective("latency_s", -1)), (Limit("energy_j", 2e-8),))
-_CHIP = ("pes", "bandwidth")
+_CHIPS = {"pes": Choice((16, 32, 64, 128, 256, 512, 1024)), "bandwidth": Choice((1, 2, 4))}
+_LEAST = {"latency": "latency_s", "energy": "energy_j"}
 
 
 @dataclass
 class ToyKnobs(KnobSpace):
-    """Depth, the width of each layer that there is, PEs and bandwidth."""
+    """Depth, the width of each layer that there is, and (if it `has_chip`) PEs and bandwidth."""
 
     n_layers: int = 4
+    has_chip: bool = True
 
     @cached_property
     def knobs(self) -> Mapping[str, Knob]:
         widths = {f"width{i}": Choice((8, 16, 24, 32, 48)) for i in range(self.n_layers)}
-        chip = {"pes": Choice((16, 32, 64, 128, 256, 512, 1024)), "bandwidth": Choice((1, 2, 4))}
-        return {"depth": IntRange(1, self.n_layers), **widths, **chip}
+        return {"depth": IntRange(1, self.n_layers), **widths, **(_CHIPS if self.has_chip else {})}
 
     def is_active(self, name: str, genes: Mapping[str, Any]) -> bool:
         return not name.startswith("width") or int(name.removeprefix("width")) < genes["depth"]
 
 
 class ToySpace:
-    """The same as a space of candidates: a network of the task ``toy``, and hardware."""
+    """The same as a space of candidates: a network of the task ``toy``, and (if it `has_chip`) hardware."""
 
-    def __init__(self, n_layers: int = 4) -> None:
-        self._knobs = ToyKnobs(n_layers)
+    def __init__(self, n_layers: int = 4, has_chip: bool = True) -> None:
+        self._knobs = ToyKnobs(n_layers, has_chip)
+        self._known: dict[tuple[str, Goals, str], Candidate] = {}
+
+    @property
+    def networks(self) -> ToySpace:
+        return ToySpace(self._knobs.n_layers, has_chip=False)
+
+    @property
+    def chips(self) -> list[dict[str, Any]]:
+        """All chips."""
+        return [dict(zip(_CHIPS, chip, strict=True)) for chip in product(*(knob.values for knob in _CHIPS.values()))]
+
+    def designer(self, networks: Candidate, goals: Goals, least: str) -> Candidate:
+        """The best of all chips, one by one: within the limits, then by `least`."""
+        key = (networks.id, goals, least)
+        if key not in self._known:
+            candidates = [replace(networks, hw=chip) for chip in self.chips]
+            records = [toy_record(c) for c in candidates]
+            value = lambda r: (goals.violation(r.metrics), r.metrics.get(_LEAST.get(least, ""), 0.0))  # noqa: E731
+            self._known[key] = min(records, key=value).candidate
+        return self._known[key]
+
+    def screen(self, candidates: Sequence[Candidate]) -> list[dict[str, float]]:
+        """What candidates cost."""
+        every = [dict(toy_record(c).metrics) for c in candidates]
+        return [{name: value for name, value in metrics.items() if name != "quality"} for metrics in every]
 
     @property
     def size(self) -> float:
@@ -105,9 +131,9 @@ def toy_record(candidate: Candidate) -> Record:
 
 
 def _genes(candidate: Candidate) -> dict[str, Any]:
-    return {**candidate.net["toy"], **candidate.hw}  # type: ignore[dict-item]
+    return {**candidate.net["toy"], **(candidate.hw or {})}  # type: ignore[dict-item]
 
 
 def _candidate(genes: Mapping[str, Any]) -> Candidate:
-    net = {name: value for name, value in genes.items() if name not in _CHIP}
-    return Candidate({"toy": net}, {name: genes[name] for name in _CHIP})
+    net = {name: value for name, value in genes.items() if name not in _CHIPS}
+    return Candidate({"toy": net}, {name: genes[name] for name in _CHIPS} if "pes" in genes else None)
