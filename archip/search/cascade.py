@@ -38,6 +38,7 @@ class Cascade:
 
     Attributes:
         tasks: name, metric and weight of each task, from which ``quality`` follows.
+        prunes: whether a candidate that breaks a limit is spared the stages after; `search/loop.py` asks the strategy.
     """
 
     stages: Sequence[Stage]
@@ -45,6 +46,7 @@ class Cascade:
     store: Store
     tasks: Sequence[Task]
     progress: Progress | None = None
+    prunes: bool = True
     counts: Counts = field(default_factory=Counts)
     _prepared: set[str] = field(default_factory=set)
 
@@ -67,7 +69,8 @@ class Cascade:
         return records
 
     def _goes_on(self, outcomes: Sequence[Outcome]) -> bool:
-        return outcomes[-1].status is Status.OK and self.goals.violation(outcomes[-1].metrics) == 0.0
+        last = outcomes[-1]
+        return last.status is Status.OK and (not self.prunes or self.goals.violation(last.metrics) == 0.0)
 
     def _run(self, stage: Stage, candidates: Sequence[Candidate]) -> tuple[list[Outcome], list[bool]]:
         """Outcomes of one stage and whether the store had them."""

@@ -35,6 +35,7 @@ def search(
         seen: called with each batch of new records, e.g. to show progress.
     """
     strategy.start(space, goals)
+    cascade.prunes = getattr(strategy, "prunes", True)
     records: list[Record] = []
     began = time.monotonic()
     replayed_s = 0.0
