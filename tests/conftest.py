@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -39,6 +39,16 @@ def postgres_server() -> Iterator[Server]:
 def postgres_url(postgres_server: Server) -> Callable[[], str]:
     """Gives URLs of empty stores."""
     return lambda: postgres_server.url(f"test_{secrets.token_hex(8)}")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """A Ray cluster of two nodes with one processor each, on this machine; skips where Ray is not installed."""
+    pytest.importorskip("ray")
+    from archip.testing.ray_nodes import nodes
+
+    with nodes(2) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ KINDS = {
     "hardware/devices": "devices",
     "export": "exporters",
     "store": "record stores",
+    "distribute": "executors",
 }
 _ROOT = Path(__file__).resolve().parent.parent
 

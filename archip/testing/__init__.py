@@ -11,6 +11,7 @@ To see which assertion failed, put ``pytest.register_assert_rewrite("archip.test
 """
 
 from archip.testing.evaluator import EvaluatorContract
+from archip.testing.executor import ExecutorContract, PooledContract
 from archip.testing.mapper import MapperContract
 from archip.testing.scheduler import SchedulerContract
 from archip.testing.space import NetworkSpaceContract, SpaceContract
@@ -19,8 +20,10 @@ from archip.testing.strategy import StrategyContract
 
 __all__ = [
     "EvaluatorContract",
+    "ExecutorContract",
     "MapperContract",
     "NetworkSpaceContract",
+    "PooledContract",
     "SchedulerContract",
     "SpaceContract",
     "StoreContract",

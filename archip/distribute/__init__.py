@@ -1,0 +1,1 @@
+"""Executors: where evaluations run. In this process, in local processes, or on a Ray cluster."""
