@@ -9,7 +9,7 @@ help:            ## this list
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,postgres]' pytest hypothesis ruff pyright codespell
+	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,postgres,tables,tensorboard]' pytest hypothesis ruff pyright codespell
 	$(BIN)/python -m archip.hardware.compile
 	touch $@
 

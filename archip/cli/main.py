@@ -13,7 +13,22 @@ from typing import Annotated
 
 import typer
 
-from archip.cli import bench, catalogue, check, chip, cost, data, device, init, run_verb, serve
+from archip.cli import (
+    bench,
+    catalogue,
+    check,
+    chip,
+    cost,
+    data,
+    device,
+    export,
+    front,
+    init,
+    resume,
+    run_verb,
+    serve,
+    status,
+)
 from archip.core.errors import ArchipError, UserError
 
 __all__ = ["app", "run"]
@@ -25,7 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run_verb, cost, chip, bench, check, init, catalogue, data, device, serve):
+_RUNS = (run_verb, resume, status, front, export, serve)
+for module in (*_RUNS, cost, chip, bench, check, init, catalogue, data, device):
     module.register(app)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ from archip.core.units import format_quantity
 if TYPE_CHECKING:
     from archip.search.run import Result
 
-__all__ = ["register"]
+__all__ = ["register", "run_and_show"]
 
 _NOT_FEASIBLE = 3
 
@@ -31,6 +32,10 @@ def register(app: typer.Typer) -> None:
         file: Annotated[Path, typer.Argument(help="A problem file; archip init writes one.")],
         out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder. [default: runs/NAME]")] = None,
         seed: Annotated[int | None, typer.Option(min=0, help="In place of the problem's seed.")] = None,
+        store: Annotated[
+            str | None,
+            typer.Option(help="Keep the records there, not in the folder: a path or postgresql://user@host/db."),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
     ) -> None:
@@ -44,22 +49,28 @@ def register(app: typer.Typer) -> None:
 
           archip run problem.yaml --out runs/second --seed 1
 
+          archip run problem.yaml --store postgresql://me@db.example/archip
+
           archip run problem.yaml --json > summary.json
         """
         problem = Problem.load(file)
         if seed is not None:
-            problem = Problem.from_dict({**problem.to_json(), "seed": seed})
-        from archip.search.run import run as search_and_finish
+            problem = replace(problem, seed=seed)
+        run_and_show(problem if store is None else problem.kept_in(store), out, as_json, quiet)
 
-        console = Console(stderr=True)
-        with RichProgress(console, quiet) as progress:
-            result = search_and_finish(problem, out, progress)
-        if as_json:
-            typer.echo(json.dumps(result.summary, indent=2))
-        else:
-            _closing(Console(), result)
-        if not result.summary["feasible"]:
-            raise typer.Exit(_NOT_FEASIBLE)
+
+def run_and_show(problem: Problem, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Run a problem with progress, show what came out, and end with the exit code that says so."""
+    from archip.search.run import run as search_and_finish
+
+    with RichProgress(Console(stderr=True), quiet) as progress:
+        result = search_and_finish(problem, out, progress)
+    if as_json:
+        typer.echo(json.dumps(result.summary, indent=2))
+    else:
+        _closing(Console(), result)
+    if not result.summary["feasible"]:
+        raise typer.Exit(_NOT_FEASIBLE)
 
 
 def _closing(console: Console, result: Result) -> None:

@@ -20,7 +20,7 @@ from archip.hardware.devices._device import Device
 from archip.search.finish import Finalist, Trained
 from archip.search.predicted import on_device
 
-__all__ = ["deliver"]
+__all__ = ["deliver", "exported"]
 
 _TOLERANCE = 1e-3  # largest difference of logits between torch and ONNX Runtime, float32
 
@@ -35,12 +35,12 @@ def deliver(winner: Finalist, others: Sequence[Finalist], run: RunContext, folde
     artifacts: dict[str, Any] = {}
     networks = {}
     for name, net in winner.networks.items():
-        files = _export(net, out / name, ("onnx", "pytorch_source", "safetensors"))
+        files = exported(net, out / name, ("onnx", "pytorch_source", "safetensors"))
         networks[name] = _network(net) | {"onnx": _verify(net, files["onnx"])}
         artifacts[name] = {kind: str(path.relative_to(folder)) for kind, path in files.items()}
     for rank, finalist in enumerate(others, 2):
         for name, net in finalist.networks.items():
-            files = _export(net, out / f"finalist_{rank}" / name, ("pytorch_source", "safetensors"))
+            files = exported(net, out / f"finalist_{rank}" / name, ("pytorch_source", "safetensors"))
             artifacts[f"finalist_{rank}.{name}"] = {k: str(p.relative_to(folder)) for k, p in files.items()}
     chip = schedule = device = None
     if isinstance(run.target, Device):
@@ -57,7 +57,8 @@ def deliver(winner: Finalist, others: Sequence[Finalist], run: RunContext, folde
     return {"artifacts": artifacts, "networks": networks, "chip": chip, "schedule": schedule, "device": device}
 
 
-def _export(net: Trained, folder: Path, kinds: Sequence[str]) -> dict[str, Path]:
+def exported(net: Trained, folder: Path, kinds: Sequence[str]) -> dict[str, Path]:
+    """Write one network in some formats; format → file."""
     from archip.export._network import Network
 
     scores = {f"{split}.{net.task.metric}": getattr(net, split) for split in ("val", "test")}
