@@ -19,18 +19,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from archip.dashboard.plotly_js import style_hashes
 from archip.dashboard.settings import Settings
 
 __all__ = ["MOST_BODY", "Guard", "csrf_token"]
 
 MOST_BODY = 64 * 1024  # bytes; a problem file of a page's form is the largest thing that anyone sends
 _BODY_S = 10.0
-_EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # plotly makes an empty <style> and adds rules
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 _HEADERS = {
-    "content-security-policy": (
-        f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY_STYLE}; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -182,11 +182,12 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 def _with_headers(send: Send) -> Send:
     """Our headers where the answer does not set its own."""
+    policy = _POLICY.format(styles=" ".join(["'self'", *style_hashes()]))
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
+            for name, value in [*_HEADERS.items(), ("content-security-policy", policy)]:
                 headers.setdefault(name, value)
         await send(message)
 

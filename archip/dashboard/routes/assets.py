@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from archip.dashboard.plotly_js import script
+
 __all__ = ["routes"]
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -42,9 +44,7 @@ def _names() -> frozenset[str]:
 @cache
 def _packed(name: str) -> tuple[bytes, str]:
     if name == _PLOTLY:
-        from plotly.offline import get_plotlyjs
-
-        content = get_plotlyjs().encode()
+        content = script()
     else:
         content = files("archip.dashboard").joinpath("static", name).read_bytes()
     return gzip.compress(content, 6, mtime=0), f'"{hashlib.sha256(content).hexdigest()[:20]}"'

@@ -28,6 +28,7 @@ from archip.dashboard.views.tables import Order, front_table
 
 __all__ = ["routes"]
 
+_WITH_PLOTS = ("Front", "Comparison", "Calibration", "Candidate")
 Sent = Mapping[str, str]
 
 
@@ -62,7 +63,7 @@ def _of_run(section: str, view: Callable[[Entry, Sent], dict[str, Any]]) -> Call
         about = card(entry)
         tabs = [{"path": path, "title": name} for path, name in TABS]
         shared = {"run": about, "tabs": tabs, "section": section, "control": _control(request, entry, about["state"])}
-        shared |= {"events": f"{entry.url}/events?since={moment(entry)[0]}", "plots": section not in ("Files", "Log")}
+        shared |= {"events": f"{entry.url}/events?since={moment(entry)[0]}", "plots": section in _WITH_PLOTS}
         return shared | view(entry, request.query_params)
 
     return values

@@ -23,14 +23,16 @@ function layout(own) {
   const merged = {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 56, r: 16, t: 40, b: 48 },
+    margin: { l: 60, r: 20, t: 40, b: 60 },
     hoverlabel: { bgcolor: colour("--card"), bordercolor: colour("--soft"), font: { color: colour("--ink") }, align: "left" },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     ...own,
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--soft") },
   };
   for (const key of new Set(["xaxis", "yaxis", ...Object.keys(own)])) {
-    if (/^[xy]axis\d*$/.test(key)) merged[key] = { ...axis, ...own[key] };
+    if (!/^[xy]axis\d*$/.test(key)) continue;
+    const text = own[key]?.title?.text ?? "";
+    merged[key] = { ...axis, ...own[key], title: { text, standoff: 10, font: { size: 13 } } };
   }
   return merged;
 }
@@ -52,7 +54,10 @@ async function load(holder) {
   if (before?.text === text) return;
   const figure = JSON.parse(text);
   drawn.set(place, { figure, text });
-  place.classList.remove("waiting");
+  if (!before) {
+    place.classList.remove("waiting");
+    place.replaceChildren();
+  }
   await draw(place, figure);
   if (!before) place.on("plotly_click", (event) => open(event.points[0]));
   fillTwin(holder, figure);

@@ -99,15 +99,14 @@ def _agreement(pairs: Iterable[_Pair], names: list[str]) -> dict[str, Any]:
 
 
 def _kendall(pairs: list[_Pair]) -> float | None:
-    """Rank correlation τ-b; None where there are fewer than three pairs, or only ties."""
+    """Rank correlation τ-b; None where there are fewer than three pairs."""
     if len(pairs) < 3:
         return None
-    import math
+    import numpy as np
 
-    from scipy.stats import kendalltau
+    from archip.predictors._agreement import kendall
 
-    tau = float(kendalltau([p.predicted for p in pairs], [p.measured for p in pairs])[0])
-    return tau if math.isfinite(tau) else None
+    return kendall(np.array([p.predicted for p in pairs]), np.array([p.measured for p in pairs]))
 
 
 def _pair_table(entry: Entry, pairs: list[_Pair]) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from archip.core.units import format_quantity
 from archip.dashboard.book import NotHere
 from archip.dashboard.views.designs import Design
-from archip.dashboard.views.quantities import Scale
+from archip.dashboard.views.quantities import Scale, quantity
 from archip.export._chip_figures import chip_figures
 from archip.ir.memory import activation_bytes
 
@@ -62,7 +61,7 @@ def _memory(made: Design, network: str) -> dict[str, Any]:
         "name": network,
         "x": list(range(len(live))),
         "y": [n / scale.factor for n in live],
-        "text": [escape(f"{name}: {format_quantity(n, 'size')}") for name, n in zip(names, live, strict=True)],
+        "text": [escape(f"{name}: {quantity(n, 'size')}") for name, n in zip(names, live, strict=True)],
         "hovertemplate": "%{text}<extra></extra>",
         "line": {"shape": "hvh", "color": "--c1", "width": 2},
         "fill": "tozeroy",
@@ -92,8 +91,13 @@ def _roofline(made: Design, chip: Mapping[str, Any]) -> dict[str, Any]:
             if own:
                 data.append(_layer_points(f"core {a}, {network}", own, colour, _SYMBOLS[n % len(_SYMBOLS)]))
     axes = {
-        "xaxis": {"type": "log", "title": {"text": "MACs per byte moved off the chip"}},
-        "yaxis": {"type": "log", "title": {"text": "MACs per second"}},
+        "xaxis": {
+            "type": "log",
+            "dtick": 1,
+            "exponentformat": "SI",
+            "title": {"text": "MACs per byte moved off the chip"},
+        },
+        "yaxis": {"type": "log", "dtick": 1, "exponentformat": "SI", "title": {"text": "MACs per second"}},
     }
     return {"data": data, "layout": axes}
 

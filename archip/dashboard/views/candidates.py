@@ -8,11 +8,10 @@ from typing import Any
 
 from archip.core.objectives import Goals
 from archip.core.record import Record
-from archip.core.units import format_quantity
 from archip.dashboard.book import Entry, NotHere
 from archip.dashboard.views.designs import Design, design
 from archip.dashboard.views.drawing import drawing
-from archip.dashboard.views.quantities import Scale, text, title
+from archip.dashboard.views.quantities import Scale, quantity, text, title, typeset
 from archip.ir.memory import activation_bytes
 
 __all__ = ["candidate_page", "record_of"]
@@ -52,7 +51,7 @@ def _about(entry: Entry, record: Record) -> dict[str, Any]:
         "search": entry.run.problem.strategy.name,
         "status": str(record.status),
         "reason": record.reason,
-        "seconds_text": format_quantity(record.seconds, "time"),
+        "seconds_text": quantity(record.seconds, "time"),
         "on_front": record.candidate.id in on_front,
         "metrics": [_metric(goals, name, value) for name, value in record.metrics.items()],
         "parts": [{"name": name, "genes": _genes(genotype)} for name, genotype in record.candidate.parts.items()],
@@ -71,8 +70,13 @@ def _metric(goals: Goals, name: str, value: float) -> dict[str, Any]:
 def _genes(genotype: Any) -> list[dict[str, str]]:
     if not isinstance(genotype, Mapping):
         return [{"name": "genotype", "value": json.dumps(genotype)}]
-    plain = lambda v: v if isinstance(v, str) else json.dumps(v)  # noqa: E731
-    return [{"name": str(name), "value": plain(value)} for name, value in genotype.items()]
+    return [{"name": str(name), "value": _gene(str(name), value)} for name, value in genotype.items()]
+
+
+def _gene(name: str, value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return quantity(value, "bandwidth") if name.endswith("bandwidth") else f"{value:,}"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _chip(chip: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,17 +96,17 @@ def _chip(chip: Mapping[str, Any]) -> dict[str, Any]:
             "core": {"text": str(i)},
             "dataflow": {"text": core["dataflow"]},
             "pes": {"text": f"{core['pes']:,}", "value": core["pes"]},
-            "bandwidth": {"text": format_quantity(core["bandwidth_bytes_per_s"], "bandwidth")},
-            "area": {"text": format_quantity(core["area_mm2"], "area") if states_area else "not stated"},
+            "bandwidth": {"text": quantity(core["bandwidth_bytes_per_s"], "bandwidth")},
+            "area": {"text": quantity(core["area_mm2"], "area") if states_area else "not stated"},
             "busy": {"text": f"{100 * core['busy_share']:.0f} %", "value": core["busy_share"]},
         }
         for i, core in enumerate(chip["cores"])
     ]
-    area = f", {format_quantity(chip['area_mm2'], 'area')}" if states_area else ""
-    clock = format_quantity(chip["clock_hz"], "frequency")
+    area = f", {quantity(chip['area_mm2'], 'area')}" if states_area else ""
+    clock = quantity(chip["clock_hz"], "frequency")
     about = f"{len(rows)} cores at {clock}, {chip['technology'] or 'technology as its file says'}{area}."
     return {"cores": {"columns": columns, "rows": rows}, "about": about,
-            "floor": floor_sketch(chip) if states_area else None}  # fmt: skip
+            "floor": typeset(floor_sketch(chip)) if states_area else None}  # fmt: skip
 
 
 def _network(made: Design, name: str) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def _network(made: Design, name: str) -> dict[str, Any]:
         "name": name,
         "about": f"{len(graph.nodes)} operators, {work.params:,} parameters, {work.macs:,} multiply-accumulates.",
         "axes": f"Axes {axes}. Norms and activations stand with the layer that they follow.",
-        "memory": f"At most {format_quantity(max(live), 'size')}, while {where} runs; weights are not counted.",
+        "memory": f"At most {quantity(max(live), 'size')}, while {where} runs; weights are not counted.",
         "drawing": drawing(graph),
         "layers": _layers(made, name),
     }

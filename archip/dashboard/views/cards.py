@@ -7,7 +7,7 @@ from typing import Any
 from archip.core.objectives import Goals
 from archip.core.record import Record, metric
 from archip.dashboard.book import Entry
-from archip.dashboard.views.quantities import text, title
+from archip.dashboard.views.quantities import text, title, typeset
 
 __all__ = ["TABS", "best", "card", "limit_rows"]
 
@@ -53,7 +53,7 @@ def card(entry: Entry) -> dict[str, Any]:
         "n_failed_text": f"{counts['failed']:,}",
         "n_front": len(front),
         "best": best(front, problem.goals),
-        "limits": [{"name": name, "bound": str(bound)} for name, bound in problem.limits.items()],
+        "limits": [{"name": name, "bound": typeset(str(bound))} for name, bound in problem.limits.items()],
         "per_second": entry.per_second() if state == "running" else None,
     }
 
@@ -77,6 +77,10 @@ def limit_rows(entry: Entry, front: list[Record]) -> list[dict[str, Any]]:
         value = (max if metric(limit.metric).goal > 0 else min)(values, default=None)
         result = results.get(name, {})
         row = {"name": name, "metric": limit.metric, "bound": text(limit.metric, limit.bound)}
-        told = {"best": text(limit.metric, value), "result": result.get("value_text", "–"), "ok": result.get("ok")}
+        told = {
+            "best": text(limit.metric, value),
+            "result": typeset(result.get("value_text", "–")),
+            "ok": result.get("ok"),
+        }
         rows.append(row | told)
     return rows

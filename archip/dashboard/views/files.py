@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from archip.core.units import format_quantity
 from archip.dashboard.book import Entry, NotHere
+from archip.dashboard.views.quantities import quantity
 
 __all__ = ["files", "opened"]
 
@@ -48,9 +48,7 @@ def _rows(entry: Entry) -> list[dict[str, Any]]:
         size = path.stat().st_size
         told = "opens here" if name == "report.html" else ""
         shown = {"text": name, "url": f"{entry.url}/files/{quote(name)}"}
-        rows.append(
-            {"file": shown, "size": {"text": format_quantity(size, "size"), "value": size}, "about": {"text": told}}
-        )
+        rows.append({"file": shown, "size": {"text": quantity(size, "size"), "value": size}, "about": {"text": told}})
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -10,7 +11,7 @@ from statistics import median
 from archip.core.record import METRICS, metric
 from archip.core.units import format_quantity, parse_quantity
 
-__all__ = ["Scale", "dimension", "is_known", "text", "title"]
+__all__ = ["Scale", "dimension", "is_known", "quantity", "text", "title", "typeset"]
 
 _SUFFIXES = ("_cycles", "_bytes", "_mm2", "_per_s", "_s", "_j")
 _COUNTS = frozenset({"params", "macs"})
@@ -27,6 +28,16 @@ def dimension(name: str) -> str:
     return metric(name).dimension if is_known(name) else "share"
 
 
+def typeset(shown: str) -> str:
+    """A quantity as it is printed: us → µs, mm2 → mm²."""
+    return re.sub(r"\bu(?=[sJW]\b)", "µ", shown).replace("mm2", "mm²")
+
+
+def quantity(value: float, dimension: str) -> str:
+    """A value with the prefix that suits."""
+    return typeset(format_quantity(value, dimension))
+
+
 def title(name: str) -> str:
     """``latency_s`` → latency, ``digits.accuracy`` → digits accuracy."""
     for suffix in _SUFFIXES:
@@ -40,7 +51,7 @@ def text(name: str, value: float | None) -> str:
         return _NOTHING
     if name in _COUNTS or dimension(name) == "cycles":
         return f"{value:,.0f}" + (" cycles" if dimension(name) == "cycles" else "")
-    return f"{value:.4f}" if dimension(name) == "share" else format_quantity(value, dimension(name))
+    return f"{value:.4f}" if dimension(name) == "share" else quantity(value, dimension(name))
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Scale:
         unit = format_quantity(middle, dimension(name)).partition(" ")[2]
         factor = parse_quantity(f"1 {unit}", dimension(name)).value
         whole = len(str(int(middle / factor)))
-        return cls(unit, factor, max(0, 4 - whole))
+        return cls(typeset(unit), factor, max(0, 4 - whole))
 
     def text(self, value: float | None) -> str:
         return _NOTHING if value is None else f"{value / self.factor:,.{self.decimals}f}"
