@@ -73,6 +73,22 @@ class MobileNetEdgeTPU(NetworkSpace):
                 }
         return knobs
 
+    @property
+    def depths(self) -> frozenset[str]:
+        """The genes that count layers."""
+        return frozenset(f"layers{s}" for s in range(1, len(self.filters) + 1))
+
+    @property
+    def blocks(self) -> Mapping[str, tuple[str, ...]]:
+        """Start of a block's node names → the genes that its cost depends on; without one of them it is not there."""
+        blocks: dict[str, tuple[str, ...]] = {"stem": ()}
+        for s in range(1, len(self.filters) + 1):
+            for b in range(1, self.layers + 1):
+                before = (f"width{s - 1}",) if b == 1 and s > 1 else ()
+                own = tuple(f"{gene}{s}.{b}" for gene in ("fused", "kernel", "expansion"))
+                blocks[f"stage{s}.layer{b}"] = (*before, f"width{s}", *own)
+        return {**blocks, "head": (f"width{len(self.filters)}",), "pool": (), "classifier": ()}
+
     def is_active(self, name: str, genes: Mapping[str, Any]) -> bool:
         gene, _, layer = name.partition(".")
         return not layer or int(layer) <= genes[f"layers{gene[-1]}"]
