@@ -5,8 +5,8 @@
 
 A space of inverted bottlenecks (plain or fused; five stages of up to three layers, 32 x 32 images) times nine
 accelerators. Latency and energy are those of the cost engine, exactly; the quality is a linear predictor fitted on 200
-networks to their entropy score (`deepmad`), which stands for accuracies. pymoo's NSGA-II gets the same evaluation, in arrays, and
-the same population.
+networks to their entropy score (`deepmad`), which stands for accuracies. pymoo's NSGA-II gets the same evaluation, in
+arrays, and the same population.
 
 Expected before the first run: at least 1,000,000 candidates a minute of wall time on two cores, the dearest goals
 included; more than pymoo; and a hypervolume not below 0.99 of pymoo's at as many evaluations.
