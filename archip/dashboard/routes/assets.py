@@ -43,10 +43,7 @@ def _names() -> frozenset[str]:
 
 @cache
 def _packed(name: str) -> tuple[bytes, str]:
-    if name == _PLOTLY:
-        content = script()
-    else:
-        content = files("archip.dashboard").joinpath("static", name).read_bytes()
+    content = script() if name == _PLOTLY else files("archip.dashboard").joinpath("static", name).read_bytes()
     return gzip.compress(content, 6, mtime=0), f'"{hashlib.sha256(content).hexdigest()[:20]}"'
 
 

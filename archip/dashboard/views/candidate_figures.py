@@ -90,14 +90,10 @@ def _roofline(made: Design, chip: Mapping[str, Any]) -> dict[str, Any]:
             own = [p for p in mine if p["network"] == network]
             if own:
                 data.append(_layer_points(f"core {a}, {network}", own, colour, _SYMBOLS[n % len(_SYMBOLS)]))
+    log = {"type": "log", "dtick": 1, "exponentformat": "SI"}
     axes = {
-        "xaxis": {
-            "type": "log",
-            "dtick": 1,
-            "exponentformat": "SI",
-            "title": {"text": "MACs per byte moved off the chip"},
-        },
-        "yaxis": {"type": "log", "dtick": 1, "exponentformat": "SI", "title": {"text": "MACs per second"}},
+        "xaxis": {**log, "title": {"text": "MACs per byte moved off the chip"}},
+        "yaxis": {**log, "title": {"text": "MACs per second"}},
     }
     return {"data": data, "layout": axes}
 

@@ -77,10 +77,6 @@ def limit_rows(entry: Entry, front: list[Record]) -> list[dict[str, Any]]:
         value = (max if metric(limit.metric).goal > 0 else min)(values, default=None)
         result = results.get(name, {})
         row = {"name": name, "metric": limit.metric, "bound": text(limit.metric, limit.bound)}
-        told = {
-            "best": text(limit.metric, value),
-            "result": typeset(result.get("value_text", "–")),
-            "ok": result.get("ok"),
-        }
-        rows.append(row | told)
+        told = {"best": text(limit.metric, value), "result": typeset(result.get("value_text", "–"))}
+        rows.append(row | told | {"ok": result.get("ok")})
     return rows

@@ -55,11 +55,9 @@ def front_table(entry: Entry, order: Order, url: str) -> dict[str, Any]:
 def record_table(entry: Entry, records: Sequence[Record], order: Order, url: str) -> dict[str, Any]:
     """One page of found records, with status and reason."""
     grid = _grid(entry, records, order, url)
-    grid["columns"] += [
-        {"key": "seconds", "title": "time", "unit": "s", "number": True},
-        {"key": "status", "title": "status"},
-        {"key": "reason", "title": "reason", "wrap": True},
-    ]
+    grid["columns"].insert(2, {"key": "status", "title": "status"})
+    grid["columns"] += [{"key": "seconds", "title": "time", "unit": "s", "number": True} | order.column("seconds", url)]
+    grid["columns"] += [{"key": "reason", "title": "reason"}]
     for row, record in zip(grid["rows"], records, strict=True):
         row["seconds"] = {"text": f"{record.seconds:.3f}", "value": record.seconds}
         row["status"] = {"text": str(record.status), "mark": "bad" if record.status == "failed" else ""}
