@@ -49,6 +49,16 @@ def register(app: typer.Typer) -> None:
         cost_model: Annotated[
             Literal["maestro", "loopnest"] | None, typer.Option(help="In place of the spec's. [default: maestro]")
         ] = None,
+        graph: Annotated[
+            Literal["chain", "dag"] | None,
+            typer.Option(help="dag: branches may run side by side. In place of the spec's. [default: chain]"),
+        ] = None,
+        dram: Annotated[
+            str | None, typer.Option(help="Bandwidth that all cores share, e.g. '16 GB/s'. In place of the spec's.")
+        ] = None,
+        tolerance: Annotated[
+            float, typer.Option(min=0, help="Share within which --front need not be exact (dag, dram, free mapping).")
+        ] = 0.0,
         time_limit: Annotated[
             float | None, typer.Option(min=0, help="Seconds; then the best found and the proven gap.")
         ] = None,
@@ -78,7 +88,7 @@ def register(app: typer.Typer) -> None:
         from archip.search.chip import cache_folder, load_spec, read_networks
         from archip.search.chip import chip as find_chip
 
-        networks, space = read_networks(models), load_spec(spec, cost_model)
+        networks, space = read_networks(models), load_spec(spec, cost_model, graph, dram)
         with RichProgress(Console(stderr=True), quiet or not front) as progress:
             bar = _Bar(progress)
             result = find_chip(
@@ -91,6 +101,7 @@ def register(app: typer.Typer) -> None:
                 cache=cache_folder(),
                 advanced=bar.advanced,
                 classes=classes,
+                tolerance=tolerance,
             )
         if out is not None:
             _write(out, result, networks, space)
@@ -120,7 +131,9 @@ def _write(folder: Path, result: ChipResult, networks: Mapping[str, Workload], s
     """``result.json``, and the report of the best chip (of a Pareto set: the first point) with its files."""
     make_folder(folder)
     write_text(folder / "result.json", json.dumps(result.as_json()) + "\n")
-    if result.front:
+    if space.dram is not None or space.mapping == "free":
+        typer.echo("only result.json is written: the report knows neither shared DRAM nor free mappings", err=True)
+    elif result.front:
         from archip.export.chip_report import ChipReport
 
         ChipReport().write(folder, networks, space, result.front[0], _proof(result))
@@ -169,6 +182,8 @@ def _proof(result: ChipResult) -> str:
     if told.n_open:
         gap = "unknown" if told.gap is None else f"at most {100 * told.gap:.2g} %"
         return f"{text}\n{told.n_open:,} chips are open; gap {gap}"
+    if told.gap:
+        return f"{text}\nproven within {100 * told.gap:.2g} % in {result.seconds:.2g} s"
     return f"{text}\nproven optimal in {result.seconds:.2g} s" if result.front else text
 
 

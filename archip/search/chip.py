@@ -42,11 +42,14 @@ def chip(
     *,
     minimise: Metric | None = "energy",
     cost_model: str | None = None,
+    graph: str | None = None,
+    dram: str | None = None,
     time_limit_s: float = math.inf,
     threads: int = 2,
     cache: Path | None = None,
     advanced: Callable[[int, int], None] = lambda done, total: None,
     classes: bool = False,
+    tolerance: float = 0.0,
 ) -> ChipResult:
     """The best chip for fixed networks, or (``minimise=None``) the exact Pareto set of latency, energy and area.
 
@@ -58,18 +61,21 @@ def chip(
         limits: ``latency=8e5 cycles,energy=2 mJ,area=4 mm2`` or a mapping.
         minimise: latency, energy or area; None for the Pareto set.
         cost_model: maestro or loopnest, in place of the spec's.
+        graph: chain or dag, in place of the spec's.
+        dram: bandwidth that all cores share, in place of the spec's.
         time_limit_s: where it ends first, the best found and the proven gap.
         threads: for the Pareto set.
         cache: folder for cost tables, so that nothing is priced twice.
         advanced: told how many chips of how many are done.
         classes: also the best chip of each class: one core, equal cores, one dataflow, any.
+        tolerance: of a Pareto set with graphs, DRAM or free mappings; a share.
 
     Raises:
         UserError: a network that cannot be read or run, an option that means nothing.
     """
-    works, space = read_networks(models), load_spec(spec, cost_model)
+    works, space = read_networks(models), load_spec(spec, cost_model, graph, dram)
     asked = _limits(limits) if isinstance(limits, str) else limits
-    return explore(works, space, asked, minimise, time_limit_s, threads, cache, advanced, classes)
+    return explore(works, space, asked, minimise, time_limit_s, threads, cache, advanced, classes, tolerance)
 
 
 def read_networks(models: Sequence[Model] | Mapping[str, Model]) -> dict[str, Workload]:
@@ -80,14 +86,21 @@ def read_networks(models: Sequence[Model] | Mapping[str, Model]) -> dict[str, Wo
     return {name: _read(model) for name, model in named.items()}
 
 
-def load_spec(spec: ChipSpec | Mapping[str, Any] | str | Path | None, cost_model: str | None = None) -> ChipSpec:
-    """The space of chips from its options or from a YAML file."""
+def load_spec(
+    spec: ChipSpec | Mapping[str, Any] | str | Path | None,
+    cost_model: str | None = None,
+    graph: str | None = None,
+    dram: str | None = None,
+) -> ChipSpec:
+    """The space of chips from its options or from a YAML file; the other arguments replace what it says."""
+    given = {"cost_model": cost_model, "graph": graph, "dram": dram}
+    given = {name: value for name, value in given.items() if value is not None}
     if isinstance(spec, ChipSpec):
-        return spec if cost_model is None else replace(spec, cost_model=cost_model)
+        return replace(spec, **given)
     where = str(spec) if isinstance(spec, str | Path) else "spec"
     options = _read_yaml(Path(spec)) if isinstance(spec, str | Path) else dict(spec or {})
     try:
-        return registry.validate(ChipSpec, options | ({} if cost_model is None else {"cost_model": cost_model}))
+        return registry.validate(ChipSpec, options | given)
     except UserError as error:
         raise error.in_file(where) from None
 

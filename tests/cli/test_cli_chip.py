@@ -96,6 +96,30 @@ def test_classes_are_told_apart(spec):
     assert "twins: none within the limits" in text
 
 
+@pytest.mark.parametrize("options", [["--graph", "dag"], ["--dram", "4 GB/s"], ["--graph", "dag", "--dram", "4 GB/s"]])
+def test_graphs_and_shared_dram(spec, options, tmp_path):
+    small = tmp_path / "small.yaml"
+    small.write_text(yaml.safe_dump(SPEC | {"pes": {"total": 256, "step": 128}}))
+    question = (A, A, "--spec", str(small), "--minimise", "latency", "--json", "--time-limit", "60")
+    plain, done = run(*question), run(*question, *options, "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    told, chain = (json.loads(of.stdout) for of in (done, plain))
+    latency, of_chains = (found["front"][0]["latency_cycles"] for found in (told, chain))
+    assert told["certificate"]["enumerated"] == chain["certificate"]["enumerated"]
+    assert told["certificate"]["gap"] is not None
+    assert latency <= of_chains if "--dram" not in options else latency >= of_chains
+    assert (tmp_path / "out" / "result.json").exists()
+    assert ("only result.json" in done.stderr) == ("--dram" in options)
+
+
+def test_free_mappings_tell_the_clusters(tmp_path):
+    options = SPEC | {"pes": {"total": 128, "step": 64}, "mapping": "free"}
+    free = archip.chip([A], options).front[0]
+    assert free.clusters is not None
+    assert len(free.clusters) == len(free.assignment)
+    assert free.energy_j <= archip.chip([A], options | {"mapping": "fastest"}).front[0].energy_j
+
+
 def test_a_time_limit_gives_the_proven_gap(spec):
     done = archip.chip([A, B], spec, minimise=None, time_limit_s=0)
     assert done.certificate.n_open > 0
@@ -143,6 +167,9 @@ def test_layer_tables_and_names(tmp_path):
         ([A], None, "power=2 W", "unknown metric"),
         ([A], None, "area=0 mm2", "allows nothing"),
         ([A], None, "area=1 mm2,area=2 mm2", "twice"),
+        ([A], {"dram": "0 GB/s"}, None, "dram"),
+        ([A], {"dram": "4 mm2"}, None, "dram"),
+        ([A], {"graph": "tree"}, None, "graph"),
     ],
 )
 def test_mistakes_are_named(models, spec, limits, words):

@@ -49,8 +49,14 @@ class Survivors(NamedTuple):
 
 def no_limits(table: CostTable) -> ChipLimits:
     """Limits that every chip keeps: each layer on its slowest core, one after the other; on its dearest."""
-    cycles = np.where(table.cycles_DL < NEVER, table.cycles_DL, 0).max(axis=0).sum()
-    return ChipLimits(int(cycles), int(table.energy_DL.max(axis=0).sum()), int(table.cores * table.area_D.max()))
+    cycles_XL, energy_XL = table.cycles_DL, table.energy_DL
+    if table.extras is not None:  # in the slowest and in the dearest way
+        n_layers = len(table.layers)
+        cycles_XL, energy_XL = (
+            part.reshape(-1, n_layers) for part in (table.extras.cycles_MDL, table.extras.energy_MDL)
+        )
+    cycles = np.where(cycles_XL < NEVER, cycles_XL, 0).max(axis=0).sum()
+    return ChipLimits(int(cycles), int(energy_XL.max(axis=0).sum()), int(table.cores * table.area_D.max()))
 
 
 def surveyed(table: CostTable, limits: ChipLimits, deadline: float = np.inf) -> Survivors:

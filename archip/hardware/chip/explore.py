@@ -17,10 +17,11 @@ from archip.core.units import parse_quantity
 from archip.hardware.chip.bounds import ChipLimits, no_limits
 from archip.hardware.chip.certificate import Certificate
 from archip.hardware.chip.classes import CLASSES, ChipClass, best_of_class, worth
-from archip.hardware.chip.front import pareto_chips
+from archip.hardware.chip.front import ChipFront, pareto_chips
+from archip.hardware.chip.general import GeneralFront, best_general, pareto_general
 from archip.hardware.chip.search import Best, Metric, Point, best_chip, key_of
-from archip.hardware.chip.space import ChipSpec
-from archip.hardware.chip.table import CostTable, cost_table
+from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec
+from archip.hardware.chip.table import FASTEST, CostTable, cost_table
 from archip.ir.workload import Workload
 
 __all__ = ["METRICS", "ChipResult", "FoundChip", "OfClass", "class_optima", "explore", "parsed_limits"]
@@ -32,7 +33,7 @@ _DIMENSIONS = {"latency": ("cycles", "time"), "energy": ("energy",), "area": ("a
 
 @dataclass(frozen=True)
 class FoundChip:
-    """A chip with its schedule; `assignment` is the core of each layer, `start_cycles` its start (of a best chip)."""
+    """A chip with its schedule: of each layer its core, its start (of a best chip), its cluster where that is free."""
 
     latency_cycles: int
     energy_j: float
@@ -40,12 +41,10 @@ class FoundChip:
     cores: list[dict[str, Any]]
     assignment: list[int]
     start_cycles: list[int] | None = None
+    clusters: list[int] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        told = dict(vars(self))
-        if self.start_cycles is None:
-            del told["start_cycles"]
-        return told
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -117,6 +116,7 @@ def explore(
     cache: Path | None = None,
     advanced: Callable[[int, int], None] = lambda done, total: None,
     classes: bool = False,
+    tolerance: float = 0.0,
 ) -> ChipResult:
     """The best chip for fixed networks, or all chips that nothing beats.
 
@@ -130,20 +130,23 @@ def explore(
         cache: folder for cost tables; the same question is then not priced again.
         advanced: told how many chips of how many are done.
         classes: also the best chip of each class (one core, twins, one dataflow, free) for each metric.
+        tolerance: of a Pareto set with graphs, DRAM or free mappings: every chip is met by a point within this share in
+            latency and in energy.
 
     Raises:
         UserError: a limit that means nothing, or a layer that no core runs.
     """
     began = time.monotonic()
+    _check(spec, minimise, classes, tolerance)
     table = cost_table(networks, spec, cache)
     bounds = parsed_limits(limits or {}, table)
     left_s = time_limit_s - (time.monotonic() - began)
     if minimise is None:
-        found = pareto_chips(table, bounds, left_s, threads, advanced)
-        chips = [_told(found.table, found[n]) for n in range(len(found))]
+        found, points = _front(table, bounds, left_s, threads, tolerance, advanced)
+        chips = [_told(found.table, point) for point in points]
         certificate = found.certificate
     else:
-        best = best_chip(table, bounds, minimise, left_s)
+        best = _best(table, bounds, minimise, left_s)
         chips = [] if best.point is None else [_told(best.table, best.point)]
         certificate = best.certificate
     why: dict[str, Any] = {}
@@ -153,6 +156,39 @@ def explore(
         left_s = time_limit_s - (time.monotonic() - began)
         why |= dict(zip(("classes", "worth"), class_optima(table, bounds, left_s), strict=True))
     return ChipResult(chips, table.layers, minimise, certificate, time.monotonic() - began, **why)
+
+
+def _check(spec: ChipSpec, minimise: Metric | None, classes: bool, tolerance: float) -> None:
+    """Options that do not go together."""
+    is_plain = spec.graph == "chain" and spec.dram is None and spec.mapping != "free"
+    if classes and not is_plain:
+        raise UserError(
+            "classes are told for chains with one mapping a layer", "classes", "no graph, dram or free mapping"
+        )
+    if tolerance < 0 or (tolerance > 0 and minimise is not None):
+        raise UserError(f"{tolerance:g} means nothing", "tolerance", "a share of at least 0, with a Pareto set")
+    if tolerance > 0 and is_plain:
+        raise UserError("the Pareto set of chains is exact", "tolerance", "for graph: dag, dram, or mapping: free")
+
+
+def _best(table: CostTable, bounds: ChipLimits, minimise: Metric, time_limit_s: float = math.inf) -> Best:
+    find = best_chip if table.extras is None else best_general
+    return find(table, bounds, minimise, time_limit_s)
+
+
+def _front(
+    table: CostTable,
+    bounds: ChipLimits,
+    time_limit_s: float,
+    threads: int,
+    tolerance: float,
+    advanced: Callable[[int, int], None],
+) -> tuple[ChipFront | GeneralFront, list[Point]]:
+    if table.extras is not None:
+        found = pareto_general(table, bounds, time_limit_s, tolerance, advanced)
+        return found, found.points
+    chips = pareto_chips(table, bounds, time_limit_s, threads, advanced)
+    return chips, [chips[n] for n in range(len(chips))]
 
 
 def class_optima(
@@ -215,7 +251,7 @@ def _nearest(table: CostTable, bounds: ChipLimits, limits: Mapping[str, str]) ->
     for metric in METRICS:
         if metric in limits:
             loosened = bounds._replace(**{fields[metric]: getattr(free, fields[metric])})
-            best = best_chip(table, loosened, metric)
+            best = _best(table, loosened, metric)
             told[metric] = None if best.point is None else _told(best.table, best.point)
     return told
 
@@ -228,4 +264,14 @@ def _told(table: CostTable, point: Point) -> FoundChip:
         cores=[table.designs[core]._asdict() for core in point.designs],
         assignment=point.core_L.tolist(),
         start_cycles=None if point.start_L is None else point.start_L.tolist(),
+        clusters=_clusters(table, point),
     )
+
+
+def _clusters(table: CostTable, point: Point) -> list[int] | None:
+    """Cluster size of each layer, where the schedule chooses it; cores without clusters have one of their own."""
+    if point.way_L is None or table.extras is None or len(table.extras.cycles_MDL) == 1:
+        return None
+    dataflows = [table.designs[point.designs[core]].dataflow for core in point.core_L.tolist()]
+    chosen = zip(dataflows, point.way_L.tolist(), strict=True)
+    return [MAESTRO_DATAFLOWS[name][1] if MAESTRO_DATAFLOWS[name][0] == "rs" else FASTEST[way] for name, way in chosen]

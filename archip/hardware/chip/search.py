@@ -32,7 +32,8 @@ class Point(NamedTuple):
 
     Attributes:
         designs: rows of the table, one for each core.
-        core_L: the core of each layer. start_L: its first cycle; None in a front, which has too many.
+        core_L: the core of each layer. start_L: its first cycle; None in a front of chains, which has too many.
+        way_L: its mapping, where the mappings are free.
     """
 
     cycles: int
@@ -41,6 +42,7 @@ class Point(NamedTuple):
     designs: tuple[int, ...]
     core_L: np.ndarray
     start_L: np.ndarray | None = None
+    way_L: np.ndarray | None = None
 
 
 class Best(NamedTuple):

@@ -50,10 +50,12 @@ class ChipSpec:
         cost_model: ``maestro`` sizes buffers as the layers require and leaves out DRAM energy and all operators
             without MACs; ``loopnest`` prices the templates of ``hardware/templates``.
         technology: process node of ``loopnest`` (default 65nm).
-        mapping: clusters of ``maestro``: ``fixed`` as its files have them (default), or for every layer the ``fastest``
-            power of two up to 256.
+        mapping: clusters of ``maestro``: ``fixed`` as its files have them (default), for every layer the ``fastest``
+            power of two up to 256, or ``free``: the schedule chooses, so that slower and more frugal ones count.
         corrected: ``maestro`` with the tool's faults mended.
         mac_energy: energy of ``maestro``'s unit, one MAC (default 0.23 pJ; 1 nJ gives the figures of NASAIC).
+        graph: layers of a network run one after the other (``chain``), or wait only for what they read (``dag``).
+        dram: bandwidth that all cores share; None leaves DRAM contention out.
     """
 
     cores: Annotated[int, Field(ge=1, le=4)] = 2
@@ -65,9 +67,11 @@ class ChipSpec:
     clock: str = "1 GHz"
     cost_model: Literal["maestro", "loopnest"] = "maestro"
     technology: Literal["65nm", "45nm", "28nm", "16nm", "7nm"] | None = None
-    mapping: Literal["fixed", "fastest"] | None = None
+    mapping: Literal["fixed", "fastest", "free"] | None = None
     corrected: bool = False
     mac_energy: str | None = None
+    graph: Literal["chain", "dag"] = "chain"
+    dram: str | None = None
 
     def __post_init__(self) -> None:
         known = MAESTRO_DATAFLOWS if self.cost_model == "maestro" else registry.names("hardware/templates")
@@ -87,6 +91,8 @@ class ChipSpec:
                 raise UserError(f"no chip fits: total {total}, step {step}, min {least}", where, right)
         if self.clock_hz <= 0 or self.mac_j <= 0:
             raise UserError("is not positive", "clock" if self.clock_hz <= 0 else "mac_energy")
+        if self.dram is not None and quantity(self.dram, "dram", "bandwidth") <= 0:
+            raise UserError("is not positive", "dram")
         if self.cost_model == "maestro" and any(b % self.clock_hz for b in self._shares["bandwidth"]):
             raise UserError("maestro counts whole bytes a cycle", "bandwidth", f"multiples of 1 byte at {self.clock}")
 

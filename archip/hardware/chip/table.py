@@ -29,6 +29,7 @@ from archip.core.errors import UserError
 from archip.core.files import make_folder, replacing
 from archip.core.registry import find
 from archip.hardware.accelerator import Accelerator
+from archip.hardware.chip.extras import Extras, extras_of, needs_extras, unit_rows
 from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec, CoreDesign
 from archip.hardware.cost import layer_costs
 from archip.hardware.models import maestro
@@ -39,7 +40,9 @@ from archip.ir.workload import Workload
 __all__ = ["FASTEST", "CostTable", "accelerator_of", "cost_table", "unit_rows"]
 
 _FJ = 1e-15
-FASTEST = (2, 4, 8, 16, 32, 64, 128, 256)  # clusters that mapping: fastest chooses from
+# Options that leave the costs of a layer on a core as they are.
+_NOT_IN_COSTS = ("cores", "min_cores", "mac_energy", "graph", "dram")
+FASTEST = (2, 4, 8, 16, 32, 64, 128, 256)  # clusters that mapping: fastest and free choose from
 _CHUNK = 256  # accelerators priced at a time: a killed run loses at most these
 
 
@@ -56,6 +59,8 @@ class CostTable:
         area_D: int64, um^2.
         first_C: [C + 1] network c is the layers first_C[c] to first_C[c + 1].
         layers: their names.
+        extras: graphs, shared DRAM and mappings, where there are any; cycles_DL and energy_DL are then the least over
+            the mappings, each by itself.
     """
 
     designs: tuple[CoreDesign, ...]
@@ -70,6 +75,7 @@ class CostTable:
     layers: tuple[str, ...]
     energy_unit_j: float = 1.0
     clock_hz: float = 1e9
+    extras: Extras | None = None
 
     @cached_property
     def prices_DL(self) -> np.ndarray:
@@ -85,12 +91,15 @@ class CostTable:
             cycles_DL=self.cycles_DL[rows],
             energy_DL=self.energy_DL[rows],
             area_D=self.area_D[rows],
+            extras=None if self.extras is None else self.extras.select(rows),
         )
 
 
 class _Costs(NamedTuple):
-    cycles_DL: np.ndarray
-    energy_DL: np.ndarray
+    """Of every mapping [M, D, L], and areas [D]."""
+
+    cycles_MDL: np.ndarray
+    energy_MDL: np.ndarray
     area_D: np.ndarray
 
 
@@ -114,20 +123,26 @@ def cost_table(networks: Mapping[str, Workload], spec: ChipSpec, cache: Path | N
         costs = _kept(path, lambda: _priced_by_maestro(networks, spec))
     else:
         costs = _kept(path, lambda: _priced_by_loopnest(networks, spec, path))
-    homeless = np.flatnonzero((costs.cycles_DL == NEVER).all(axis=0))
+    homeless = np.flatnonzero((costs.cycles_MDL == NEVER).all(axis=(0, 1)))
     if homeless.size:
         raise UserError("runs on none of the core designs", f"layer {names[homeless[0]]}", "other dataflows or sizes")
+    extras = extras_of(networks, spec, costs.cycles_MDL, costs.energy_MDL)
+    cycles_DL = extras.cycles_MDL.min(axis=0)
+    energy_DL = np.where(cycles_DL < NEVER, np.nan_to_num(extras.prices_MDL.min(axis=0), posinf=0), 0).astype(np.int64)
     return CostTable(
         designs=spec.designs,
         use_DR=np.array([(d.pes, d.bandwidth) for d in spec.designs], np.int64),
         totals_R=spec.totals_R,
         min_cores=spec.min_cores,
         cores=spec.cores,
-        **costs._asdict(),
+        cycles_DL=np.ascontiguousarray(cycles_DL),
+        energy_DL=np.ascontiguousarray(energy_DL),
+        area_D=costs.area_D,
         first_C=first_C,
         layers=names,
         energy_unit_j=spec.mac_j / 100 if spec.cost_model == "maestro" else _FJ,
         clock_hz=spec.clock_hz,
+        extras=extras if needs_extras(extras) else None,
     )
 
 
@@ -135,7 +150,7 @@ def _kept(path: Path | None, price: Callable[[], _Costs]) -> _Costs:
     """The costs in a file, or new ones, which are then kept there."""
     if path is not None and path.exists():
         with np.load(path) as saved:
-            return _Costs(saved["cycles_DL"], saved["energy_DL"], saved["area_D"])
+            return _Costs(saved["cycles_MDL"], saved["energy_MDL"], saved["area_D"])
     costs = price()
     if path is not None:
         with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -145,7 +160,7 @@ def _kept(path: Path | None, price: Callable[[], _Costs]) -> _Costs:
 
 def _digest(networks: Mapping[str, Workload], spec: ChipSpec) -> str:
     """16 hex digits of everything that the costs depend on."""
-    about = {k: v for k, v in asdict(spec).items() if k not in ("cores", "min_cores", "mac_energy")}
+    about = {k: v for k, v in asdict(spec).items() if k not in _NOT_IN_COSTS}
     digest = hashlib.sha256(canonical_json(about).encode())
     for work in networks.values():
         digest.update(repr((work.kinds, work.ops, work.predecessors)).encode())
@@ -167,12 +182,6 @@ def _layers(networks: Mapping[str, Workload], spec: ChipSpec) -> tuple[tuple[str
     return tuple(names), np.array(first, np.int64)
 
 
-def unit_rows(work: Workload) -> np.ndarray:
-    """First row of each unit: each layer with loops and the vector rows after it; the first unit has those before."""
-    rows = np.flatnonzero([kind != "vector" for kind in work.kinds])
-    return np.concatenate(([0], rows[1:])).astype(np.int64)
-
-
 def _priced_by_maestro(networks: Mapping[str, Workload], spec: ChipSpec) -> _Costs:
     """Each distinct layer once on each design."""
     tables = []
@@ -185,19 +194,32 @@ def _priced_by_maestro(networks: Mapping[str, Workload], spec: ChipSpec) -> _Cos
     rows_UF, which_L = np.unique(columns_L, axis=0, return_inverse=True)
     unique = LayerTable(*rows_UF.T)
     parts = [_of_dataflow(unique, spec, name) for name in spec.dataflows]
-    cycles_DU, energy_DU, area_D = (np.concatenate(part) for part in zip(*parts, strict=True))
+    n_ways = max(len(part.cycles_MDL) for part in parts)
     which_L = which_L.reshape(-1)
-    cycles_DL, energy_DL = (np.ascontiguousarray(part[:, which_L]) for part in (cycles_DU, energy_DU))
-    return _Costs(cycles_DL, energy_DL, np.ceil(area_D).astype(np.int64))
+    cycles_MDL, energy_MDL = (
+        np.concatenate([_padded(getattr(part, name), n_ways, filler) for part in parts], axis=1)[:, :, which_L]
+        for name, filler in (("cycles_MDL", NEVER), ("energy_MDL", 0))
+    )
+    area_D = np.ceil(np.concatenate([part.area_D for part in parts])).astype(np.int64)
+    return _Costs(np.ascontiguousarray(cycles_MDL), np.ascontiguousarray(energy_MDL), area_D)
+
+
+def _padded(costs_MDL: np.ndarray, n_ways: int, filler: int) -> np.ndarray:
+    return np.pad(costs_MDL, ((0, n_ways - len(costs_MDL)), (0, 0), (0, 0)), constant_values=filler)
 
 
 def _of_dataflow(layers: LayerTable, spec: ChipSpec, name: str) -> _Costs:
-    """All designs of one dataflow; every layer at its cluster of least cycles, of equal ones of least energy."""
+    """All designs of one dataflow: every layer at its cluster of least cycles, then energy; or at all clusters."""
     dataflow, shipped = MAESTRO_DATAFLOWS[name]
     designs = [d for d in spec.designs if d.dataflow == name]
     pes_D = np.array([d.pes for d in designs])
     width_D = np.array([int(d.bandwidth // spec.clock_hz) for d in designs])
     is_free = spec.mapping == "fastest" and dataflow != "rs"
+    if spec.mapping == "free" and dataflow != "rs":
+        every = [_at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected) for cluster in FASTEST]
+        cycles, energy, l1, l2 = (np.stack(part) for part in zip(*every, strict=True))
+        l1_D, l2_D = l1.max(axis=(0, 2)), l2.max(axis=(0, 2))  # whichever cluster is chosen
+        return _Costs(cycles, energy, maestro.area_um2(pes_D, width_D, l1_D, l2_D))
     best: tuple[np.ndarray, ...] | None = None
     for cluster in FASTEST if is_free else (shipped,):
         one = _at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected)
@@ -208,7 +230,8 @@ def _of_dataflow(layers: LayerTable, spec: ChipSpec, name: str) -> _Costs:
             best = tuple(np.where(better, new, old) for new, old in zip(one, best, strict=True))
     assert best is not None
     cycles_DL, energy_DL, l1_DL, l2_DL = best
-    return _Costs(cycles_DL, energy_DL, maestro.area_um2(pes_D, width_D, l1_DL.max(axis=1), l2_DL.max(axis=1)))
+    area_D = maestro.area_um2(pes_D, width_D, l1_DL.max(axis=1), l2_DL.max(axis=1))
+    return _Costs(cycles_DL[None], energy_DL[None], area_D)
 
 
 def _at_cluster(
@@ -247,13 +270,14 @@ def _priced_by_loopnest(networks: Mapping[str, Workload], spec: ChipSpec, path: 
         cycles = np.add.reduceat(costs.cycles_AL, first_U, axis=1)
         energy = np.add.reduceat(np.rint(np.nan_to_num(costs.energy_AL) / _FJ).astype(np.int64), first_U, axis=1)
         area = np.ceil(costs.area_mm2_A * 1e6).astype(np.int64)
-        return _Costs(np.where(can, cycles, NEVER), np.where(can, energy, 0), area)
+        return _Costs(np.where(can, cycles, NEVER)[None], np.where(can, energy, 0)[None], area)
 
     parts, files = [], []
     for begin in range(0, len(spec.designs), _CHUNK):
         files.append(None if path is None else path.with_suffix(f".part{begin}"))
         parts.append(_kept(files[-1], lambda begin=begin: priced(spec.designs[begin : begin + _CHUNK])))
-    costs = _Costs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    cycles, energy, area = zip(*parts, strict=True)
+    costs = _Costs(np.concatenate(cycles, axis=1), np.concatenate(energy, axis=1), np.concatenate(area))
     for file in filter(None, files):
         file.unlink()
     return costs
