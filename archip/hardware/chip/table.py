@@ -43,6 +43,7 @@ _FJ = 1e-15
 # Options that leave the costs of a layer on a core as they are.
 _NOT_IN_COSTS = ("cores", "min_cores", "mac_energy", "graph", "dram")
 FASTEST = (2, 4, 8, 16, 32, 64, 128, 256)  # clusters that mapping: fastest and free choose from
+_FORMAT = 2  # of the files of finished tables; older ones are not read
 _CHUNK = 256  # accelerators priced at a time: a killed run loses at most these
 
 
@@ -161,7 +162,7 @@ def _kept(path: Path | None, price: Callable[[], _Costs]) -> _Costs:
 def _digest(networks: Mapping[str, Workload], spec: ChipSpec) -> str:
     """16 hex digits of everything that the costs depend on."""
     about = {k: v for k, v in asdict(spec).items() if k not in _NOT_IN_COSTS}
-    digest = hashlib.sha256(canonical_json(about).encode())
+    digest = hashlib.sha256(f"{_FORMAT} {canonical_json(about)}".encode())
     for work in networks.values():
         digest.update(repr((work.kinds, work.ops, work.predecessors)).encode())
         for column in (work.dims_LD, work.stride_L2, work.padding_L2, work.dilation_L2, work.bits_LO, work.density_LO):
