@@ -39,6 +39,7 @@ _HINTS = {
     "does not exist": "see the name of the database and of the user",
     "permission denied": "ask for the right to create a schema or to write the tables in it",
     "resolve": "see the name of the host",
+    "No such file": "see that the server runs and has its socket there",
     "refused": "see that the server runs and listens at that host and port",
     "timeout": "see that the server can be reached from here",
     "No space left": "free some space on the server and run again; what was stored before is untouched",

@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: the one that ``ARCHIP_POSTGRES`` names, or a private one that ends with them.
 
 The private server comes from the binaries of the distribution, listens on a socket in a temporary folder only, and
-does not wait for the disk (fsync off), since nothing of it is to last.
+does not wait for the disk (fsync off), since nothing of it is to outlast the machine.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def server(durable: bool = False) -> Iterator[Server]:
     subprocess.run([*as_user, *initdb, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder)
     options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c max_connections=60"
     if not durable:
-        options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        options += " -c fsync=off -c full_page_writes=off"
     control = (*as_user, str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"))
     found = Server(f"postgresql://archip@/postgres?host={quote(str(folder))}", control)
     try:
