@@ -34,13 +34,15 @@ class Outer:
         self._strategy.start(networks, goals)
         self._networks: dict[str, Candidate] = {}
         self._told: dict[str, Record] = {}
+        self._is_done = False
 
     def propose(self, complete: Callable[[Candidate], Candidate], rng: np.random.Generator) -> Candidate | None:
         """New networks, completed; None if nothing new is left or only completions come back that are known."""
-        for _ in range(_TRIES):
+        for _ in range(0 if self._is_done else _TRIES):
             asked = self._strategy.ask(1, rng)
             if not asked:
-                return None
+                self._is_done = True
+                break
             candidate = complete(asked[0])
             if candidate.id in self._told:
                 self._strategy.tell([replace(self._told[candidate.id], candidate=asked[0])])

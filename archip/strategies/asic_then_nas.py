@@ -24,6 +24,8 @@ from archip.strategies._outer import Named, Outer, design_space
 
 __all__ = ["AsicThenNas"]
 
+_TRIES = 32  # chips drawn that were tried already, before the chips count as exhausted
+
 
 @dataclass
 class AsicThenNas(AskTell):
@@ -59,10 +61,15 @@ class AsicThenNas(AskTell):
             self._tried += [r for r in records if r.status is not Status.FAILED]
 
     def _chip(self, rng: np.random.Generator) -> Candidate:
-        sampled = self.space.sample(rng)
-        self._fixed = self._fixed or sampled
-        self._n_chips += 1
-        return replace(self._fixed, hw=sampled.hw)
+        for _ in range(_TRIES):
+            sampled = self.space.sample(rng)
+            self._fixed = self._fixed or sampled
+            candidate = replace(self._fixed, hw=sampled.hw)
+            if candidate.id not in self.asked:
+                self._n_chips += 1
+                return candidate
+        self._n_chips = self.chips  # all chips, or nearly all, are known
+        return self.space.sample(rng)
 
     def _distance(self, record: Record) -> tuple[float, ...]:
         """What is broken, then how far the costs lie within the limits; without limits the objectives."""
