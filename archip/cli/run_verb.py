@@ -36,6 +36,9 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option(help="Keep the records there, not in the folder: a path or postgresql://user@host/db."),
         ] = None,
+        workers: Annotated[
+            str | None, typer.Option(help="Where evaluations run: a number of processes, ray, or ray://HOST:PORT.")
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
     ) -> None:
@@ -51,11 +54,15 @@ def register(app: typer.Typer) -> None:
 
           archip run problem.yaml --store postgresql://me@db.example/archip
 
+          archip run problem.yaml --workers 4
+
           archip run problem.yaml --json > summary.json
         """
         problem = Problem.load(file)
         if seed is not None:
             problem = replace(problem, seed=seed)
+        if workers is not None:
+            problem = problem.run_by(workers)
         run_and_show(problem if store is None else problem.kept_in(store), out, as_json, quiet)
 
 

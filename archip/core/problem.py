@@ -24,6 +24,7 @@ from archip.core.record import METRICS, metric
 from archip.core.store_url import split_url, without_password
 from archip.core.table_goals import TableGoals
 from archip.core.units import parse_quantity
+from archip.core.workers import workers_plug
 from archip.core.yaml_file import read_yaml
 
 __all__ = ["Budget", "Finish", "Plug", "Problem", "TaskSpec", "json_schema", "target_plug"]
@@ -97,6 +98,10 @@ class Budget(_Strict):
     candidates: int = Field(500, ge=1, description="candidates proposed and evaluated")
     minutes: float | None = Field(None, gt=0, description="time of the search, supernet training included")
     batch: int = Field(32, ge=1, description="candidates asked for at once")
+    lag: int = Field(0, ge=0, description="asks that may wait for their results while the next one is made")
+    candidate_s: float | None = Field(
+        None, gt=0, description="seconds of one candidate in one stage; one that takes longer has failed"
+    )
 
 
 class Finish(_Strict):
@@ -137,6 +142,10 @@ class _File(_Strict):
         None, description="where the records are kept, if not in the run's folder: a path or postgresql://user@host/db"
     )
 
+    workers: Any = Field(
+        default=1, description="where evaluations run: a number of processes, ray, ray://HOST:PORT, or an executor"
+    )
+
     _plugs = field_validator("strategy", "evaluator")(lambda value: None if value is None else Plug.of(value))
     _more_plugs = field_validator("baselines")(lambda values: [Plug.of(v) for v in values])
 
@@ -166,6 +175,7 @@ class Problem:
     limits: Mapping[str, str]
     schedule: str | None = None
     store: str | None = dataclasses.field(default=None, repr=False)  # may have a password
+    workers: Plug = Plug("serial")
 
     @classmethod
     def load(cls, path: str | Path) -> Problem:
@@ -215,6 +225,7 @@ class Problem:
             limits={k: str(v) for k, v in named.items()},
             schedule=_schedule(file, target),
             store=_store(file.store),
+            workers=_resolved("distribute", Plug(*workers_plug(file.workers)), "workers"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -240,6 +251,7 @@ class Problem:
             "finish": self.finish.model_dump(),
             "baselines": [b.to_json() for b in self.baselines],
             "seed": self.seed,
+            "workers": self.workers.to_json(),
             **({} if self.store is None else {"store": without_password(self.store)}),
         }
 
@@ -251,6 +263,15 @@ class Problem:
         """
         return dataclasses.replace(self, store=_store(store))
 
+    def run_by(self, workers: Any) -> Problem:
+        """The same problem evaluated by others: ``4``, ``ray``, ``ray://HOST:PORT`` or ``{processes: {n: 4}}``.
+
+        Raises:
+            UserError: no such workers.
+        """
+        plug = _resolved("distribute", Plug(*workers_plug(workers)), "workers")
+        return dataclasses.replace(self, workers=plug)
+
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True)
 
@@ -261,8 +282,8 @@ class Problem:
 
     @cached_property
     def id(self) -> str:
-        """Digest of the resolved problem, wherever its records are kept."""
-        return digest({key: value for key, value in self.to_json().items() if key != "store"})
+        """Digest of the resolved problem, wherever its records are kept and whoever evaluates."""
+        return digest({key: value for key, value in self.to_json().items() if key not in ("store", "workers")})
 
 
 def _validated(value: Mapping[str, Any]) -> _File:

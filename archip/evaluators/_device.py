@@ -12,6 +12,7 @@ from archip.core.protocols import Progress, RunContext
 from archip.core.record import Outcome, Status
 from archip.evaluators._networks import about, deployed
 from archip.hardware.devices._device import Device
+from archip.hardware.devices.onnxruntime import OnnxRuntime
 from archip.ir.workload import workload
 
 __all__ = ["DeviceStage"]
@@ -24,6 +25,7 @@ class DeviceStage:
 
     def __init__(self, run: RunContext, device: Device) -> None:
         self.run, self.device = run, device
+        self.stays = isinstance(device, OnnxRuntime)  # what is measured is this machine, one network at a time
         self.reads = tuple(f"{kind}.{task.name}" for kind in ("net", "compress") for task in run.tasks)
         tasks = {task.name: about(task) for task in run.tasks}
         self.key: Mapping[str, Any] = {"tasks": tasks, "device": type(device).__name__, "depends on": device.key}

@@ -50,12 +50,13 @@ class Report:
         """Write the page of one run.
 
         Args:
-            records: those of the search itself, in order.
-            others: baseline name → its records at equal budget.
+            records: those of the search itself, in order; of very many a sample, with the whole front.
+            others: baseline name → its records at equal budget, or a sample of them.
         """
         chip = summary.get("chip")
         figures = dict(self._figures(problem, summary, records, others))
-        about = {"s": summary, "problem": problem.to_yaml(), "counts": _counts(problem, records)}
+        counts = summary.get("counts") or _counts(problem, records)
+        about = {"s": summary, "problem": problem.to_yaml(), "counts": counts}
         floor = floor_sketch(chip) if chip and "area_mm2" in chip else None
         path.write_text(page("report.html.j2", figures, **about, floor=floor), encoding="utf-8")
         return path
@@ -140,7 +141,14 @@ def _progress_figure(problem: Problem, searches: Mapping[str, Sequence[Record]])
             line.append(best)
         colour = _COLOURS["search"] if i == 0 else _COLOURS["baseline"]
         data.append(
-            {"type": "scatter", "mode": "lines", "name": name, "y": line, "line": {"color": colour, "shape": "hv"}}
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": [record.number for record in records],
+                "y": line,
+                "line": {"color": colour, "shape": "hv"},
+            }
         )
     axes = {"xaxis": {"title": {"text": "candidates"}}, "yaxis": {"title": {"text": "best feasible quality"}}}
     return {"data": data, "layout": _layout(**axes)}

@@ -7,7 +7,7 @@ candidate that breaks a limit is not evaluated further (early pruning, as in NAS
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,11 +16,11 @@ from archip.core.objectives import Goals, Limit
 from archip.core.protocols import Progress, Stage, Store, Task
 from archip.core.record import Outcome, Record, Status, metric
 from archip.core.units import format_quantity
+from archip.search.work import Work
 
 __all__ = ["Cascade", "Counts"]
 
 _log = logging.getLogger(__name__)
-_CHUNK_SECONDS = 1.0  # a kill loses at most about so much work of one stage
 
 
 @dataclass
@@ -34,10 +34,12 @@ class Counts:
 
 @dataclass
 class Cascade:
-    """Evaluates candidates through `stages` in order.
+    """Evaluates candidates through `stages` in order. Several threads may do so at once.
 
     Attributes:
         tasks: name, metric and weight of each task, from which ``quality`` follows.
+        work: evaluates what the store does not know; in this process, if none is given.
+        replayed_s: time that stored results, which answered in place of an evaluation, had taken.
         prunes: whether a candidate that breaks a limit is spared the stages after; `search/loop.py` asks the strategy.
     """
 
@@ -47,8 +49,18 @@ class Cascade:
     tasks: Sequence[Task]
     progress: Progress | None = None
     prunes: bool = True
+    work: Work | None = None
     counts: Counts = field(default_factory=Counts)
+    replayed_s: float = 0.0
     _prepared: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._work = self.work or Work(self.store)
+
+    @property
+    def n_workers(self) -> int:
+        return self._work.executor.n_workers if self._work.executor else 1
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Record]:
         """One record for each candidate, in order."""
@@ -62,10 +74,11 @@ class Cascade:
                 cached_everywhere[i] &= hit
             alive = [i for i in alive if self._goes_on(found[i])]
         records = [self._record(c, outcomes) for c, outcomes in zip(candidates, found, strict=True)]
-        for record, hit in zip(records, cached_everywhere, strict=True):
-            self.counts.cached += hit
-            self.counts.evaluated += not hit
-            self.counts.failed += record.status is Status.FAILED
+        with self._lock:
+            for record, hit in zip(records, cached_everywhere, strict=True):
+                self.counts.cached += hit
+                self.counts.evaluated += not hit
+                self.counts.failed += record.status is Status.FAILED
         return records
 
     def _goes_on(self, outcomes: Sequence[Outcome]) -> bool:
@@ -78,20 +91,13 @@ class Cascade:
         known = self.store.get(list(dict.fromkeys(keys)))
         hits = [key in known for key in keys]
         todo = {key: c for key, c in zip(keys, candidates, strict=True) if key not in known}
-        if todo and stage.name not in self._prepared:
-            stage.prepare(self.progress)
-            self._prepared.add(stage.name)
-        waiting = list(todo.items())
-        chunk = 1
-        while waiting:
-            part, waiting = waiting[:chunk], waiting[chunk:]
-            began = time.perf_counter()
-            outcomes = stage.evaluate([c for _, c in part])
-            seconds = time.perf_counter() - began
-            items = [(key, stage.name, c.only(stage.reads), o) for (key, c), o in zip(part, outcomes, strict=True)]
-            self.store.put(items)
-            known |= {key: outcome for key, _, _, outcome in items}
-            chunk = max(1, min(4 * chunk, int(_CHUNK_SECONDS * len(part) / max(seconds, 1e-9))))
+        with self._lock:
+            self.replayed_s += sum(outcome.seconds for outcome in known.values())
+            if todo and stage.name not in self._prepared:
+                stage.prepare(self.progress)
+                self._prepared.add(stage.name)
+        if todo:
+            known |= self._work.outcomes(stage, todo)
         return [known[key] for key in keys], hits
 
     def _record(self, candidate: Candidate, outcomes: Sequence[Outcome]) -> Record:

@@ -7,8 +7,8 @@ reported. Every training keeps its checkpoint in the run's folder: a run that is
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,12 +56,17 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains networks with one recipe."""
+    """Trains networks with one recipe.
+
+    Attributes:
+        failed: trainings that ended on a worker, and why, by the stem of the checkpoint.
+    """
 
     options: Finish
     seed: int
     folder: Path
     progress: Progress | None
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def train(self, task: Task, genotype: Genotype, repeat: int = 0) -> Trained:
         """The network of `genotype` trained on the data of `task`; `repeat` counts trainings with other seeds.
@@ -71,15 +76,30 @@ class Trainer:
         """
         from archip.train.loop import fit
 
+        checkpoint = self.checkpoint(task, genotype, repeat)
+        if checkpoint.stem in self.failed:
+            raise CandidateError(self.failed[checkpoint.stem])
         data = task.load()
         recipe = self._recipe(len(data.splits["train"][0]))
         seed = integer_seed(self.seed, "finish", task.name, repeat)
         module = task.space.build(genotype, data.input_shape, data.n_outputs, seed)
-        key = digest([recipe.to_json(), data.digest, seed, genotype, module.graph.id])
-        checkpoint = make_folder(self.folder / task.name) / f"{key}.safetensors"
+        make_folder(checkpoint.parent)
         result = fit(module, data, recipe, seed, self.progress, checkpoint)
         val, test = (result.metrics[split][task.metric] for split in ("val", "test"))
         return Trained(task, genotype, module.eval(), val, test, result.seconds, len(result.history))
+
+    def checkpoint(self, task: Task, genotype: Genotype, repeat: int = 0) -> Path:
+        """The file that holds this training; it may be finished already.
+
+        Raises:
+            CandidateError: the network cannot be built.
+        """
+        data = task.load()
+        recipe = self._recipe(len(data.splits["train"][0]))
+        seed = integer_seed(self.seed, "finish", task.name, repeat)
+        graph = task.space.graph(genotype, data.input_shape, data.n_outputs)
+        key = digest([recipe.to_json(), data.digest, seed, genotype, graph.id])
+        return self.folder / task.name / f"{key}.safetensors"
 
     def _recipe(self, n_samples: int) -> Recipe:
         from archip.train.recipe import Recipe, steps_per_epoch

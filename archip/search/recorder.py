@@ -27,7 +27,8 @@ def records_key(problem: Problem) -> str:
     value = problem.to_json()
     for key in ("name", "finish", "store", "workers"):
         value.pop(key, None)
-    return digest(value | {"budget": {"batch": problem.budget.batch}})
+    budget = problem.budget.model_dump(include={"batch", "lag", "candidate_s"}, exclude_defaults=True)
+    return digest(value | {"budget": {"batch": problem.budget.batch, **budget}})
 
 
 class Recorder:

@@ -7,17 +7,18 @@ runs/<name>/problem.yaml   the problem as resolved      records.sqlite   every e
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from archip.core.files import make_folder, replacing, write_text
-from archip.core.pareto import binding, front
 from archip.core.problem import Problem
-from archip.core.protocols import Progress
+from archip.core.protocols import Executor, Progress
 from archip.core.record import Record, metric
 from archip.core.units import format_quantity
 from archip.export.report import Report
@@ -25,24 +26,37 @@ from archip.search.baseline import task_baseline
 from archip.search.bill import bill
 from archip.search.compare import compare
 from archip.search.deliver import deliver
+from archip.search.findings import Findings
 from archip.search.finish import Finalist, Trainer, choose, finish, measured, retrained
 from archip.search.journal import Journal
+from archip.search.lineage import LineageFile, TracedSpace
 from archip.search.loop import search
 from archip.search.recorder import Recorder
+from archip.search.runs import open_run
 from archip.search.setup import Setup, prepare
 from archip.search.table_answer import table_answer
+from archip.search.workforce import make_executor, make_work, train_ahead
 
 __all__ = ["Result", "run"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave: the summary that ``summary.json`` holds, all records, the front, and the run's folder."""
+    """What a run gave: the summary that ``summary.json`` holds, the front, and the run's folder."""
 
     summary: dict[str, Any]
-    records: tuple[Record, ...]
     front: tuple[Record, ...]
     folder: Path
+    store: str | None = None  # where the records are, if not in the folder
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """All records of the search, read from the store."""
+        run = open_run(self.store or self.folder, self.folder.resolve().name if self.store else None)
+        try:
+            return tuple(run.records(None, 0, self.summary["counts"]["all"]))
+        finally:
+            run.close()
 
 
 def run(
@@ -50,6 +64,7 @@ def run(
     folder: str | Path | None = None,
     progress: Progress | None = None,
     store: str | None = None,
+    workers: int | str | Mapping[str, Any] | None = None,
 ) -> Result:
     """Search, train, export and report. A run that was interrupted goes on where it stopped.
 
@@ -57,6 +72,7 @@ def run(
         problem: a problem, its dict, or the path of a problem file.
         folder: the run's folder; by default ``runs/<name of the problem>``.
         store: path or URL of the records, in place of the problem's; by default they are in the folder.
+        workers: in place of the problem's: a number of processes, ``ray``, ``ray://HOST:PORT``, or an executor.
 
     Raises:
         UserError: the problem, its data or the folder cannot be used; nothing has been written then.
@@ -68,27 +84,32 @@ def run(
     folder = Path(folder or Path("runs") / problem.name)
     if store is not None:
         problem = problem.kept_in(store)
+    if workers is not None:
+        problem = problem.run_by(workers)
     setup = prepare(problem, folder)
-    with Recorder(problem, make_folder(folder), problem.store) as recorder:
-        result = _run(setup, recorder, progress)
+    executor = make_executor(problem)
+    ending = contextlib.nullcontext() if executor is None else contextlib.closing(executor)
+    with ending, Recorder(problem, make_folder(folder), problem.store) as recorder:
+        result = _run(setup, recorder, progress, executor)
         recorder.done(result.summary)
     return result
 
 
-def _run(setup: Setup, recorder: Recorder, progress: Progress | None) -> Result:
+def _run(setup: Setup, recorder: Recorder, progress: Progress | None, executor: Executor | None) -> Result:
     problem, folder, store = setup.problem, setup.run.folder, recorder.store
+    work = make_work(problem, folder, store, executor)
     write_text(folder / "problem.yaml", problem.to_yaml())
     journal = Journal(folder / "log.jsonl")
     journal.event("run begins", problem=problem.id, version=version("archip"), seed=problem.seed)
-    cascade = setup.cascade(store, progress)
+    cascade = setup.cascade(store, progress, work)
     with journal.stage("search"):
-        records = _search(setup, cascade, setup.strategy(), problem.strategy.name, recorder, progress, journal)
-    best = tuple(front(records, problem.goals))
+        found = _search(setup, cascade, setup.strategy(), problem.strategy.name, recorder, progress, journal)
+    best = found.front
     with journal.stage("baselines"):
         others = {
             plug.name: _search(
                 setup,
-                setup.cascade(store, progress),
+                setup.cascade(store, progress, work),
                 setup.strategy(plug),
                 f"baseline {plug.name}",
                 recorder,
@@ -104,30 +125,45 @@ def _run(setup: Setup, recorder: Recorder, progress: Progress | None) -> Result:
         "seed": problem.seed,
         "feasible": bool(best),
         "candidates": vars(cascade.counts).copy(),
-        "comparison": compare({problem.strategy.name: records, **others}, problem.goals),
+        "counts": {"all": found.n, "feasible": found.n_feasible, "failed": found.n_failed},
+        "comparison": compare({problem.strategy.name: found, **others}),
     }
     if best and problem.is_on_table:
         with journal.stage("finish"):
-            summary |= table_answer(setup, records, folder)
+            summary |= table_answer(setup, [*best, *found.shown], folder)
             summary["limits"] = _limits(problem, summary["metrics"])
     elif best:
         with journal.stage("finish"):
             trainer = Trainer(problem.finish, problem.seed, folder / "finish", progress)
-            finalists = finish(
-                trainer, setup.run.tasks, choose(best, problem.goals, problem.finish.keep), problem.goals
-            )
-            seeds = retrained(trainer, finalists[0])
+            finalists, seeds = _finished(setup, trainer, executor, best)
         with journal.stage("export"):
             summary |= _result(setup, finalists, seeds)
     else:
         summary |= {"limits": _limits(problem, {}), "tasks": {}, "chip": None, "device": None, "artifacts": {}}
-        summary["binding"] = _binding(problem, records)
+        summary["binding"] = _binding(found)
     summary |= {"seconds": journal.total_s, "stages": dict(journal.seconds), "peak_bytes": journal.peak_bytes}
     summary["bill"] = bill(journal.total_s, journal.cpu_s)
-    _report(setup, summary, records, others, folder)
+    _report(setup, summary, found, others, folder)
     write_text(folder / "summary.json", json.dumps(summary, indent=2))
     journal.event("run ends", seconds=round(journal.total_s, 3), feasible=bool(best))
-    return Result(summary, tuple(records), best, folder)
+    return Result(summary, tuple(best), folder, problem.store)
+
+
+def _finished(
+    setup: Setup, trainer: Trainer, executor: Executor | None, best: Sequence[Record]
+) -> tuple[list[Finalist], dict[str, list[float]]]:
+    """The finalists trained in full, the best first, and the scores of that one with other seeds."""
+    goals, tasks = setup.problem.goals, setup.run.tasks
+    chosen = choose(best, goals, trainer.options.keep)
+    if executor is not None:
+        wanted = [(task, record.candidate.net[task.name], 0) for record in chosen for task in tasks]
+        trainer = train_ahead(executor, setup.problem, trainer, wanted)
+    finalists = finish(trainer, tasks, chosen, goals)
+    if executor is not None and trainer.options.seeds > 1:
+        networks = finalists[0].networks.values()
+        again = [(net.task, net.genotype, repeat) for net in networks for repeat in range(1, trainer.options.seeds)]
+        trainer = train_ahead(executor, setup.problem, trainer, again)
+    return finalists, retrained(trainer, finalists[0])
 
 
 def _search(
@@ -138,27 +174,28 @@ def _search(
     recorder: Recorder,
     progress: Progress | None,
     journal: Journal,
-) -> list[Record]:
+) -> Findings:
     """One search with its progress bar: best feasible quality so far, and how many candidates kept the limits."""
     problem = setup.problem
     handle = progress.start(name, problem.budget.candidates) if progress else None
-    state: dict[str, Any] = {"feasible": 0, "best": None}
+    found = Findings(problem.goals)
+    space = TracedSpace(setup.space)
+    lineage = None if name.startswith("baseline ") else LineageFile(setup.run.folder / "lineage.csv", space)
 
     def seen(batch: Sequence[Record]) -> None:
         recorder.told(name, batch)
-        ok = [r for r in batch if problem.goals.feasible(r)]
-        state["feasible"] += len(ok)
-        known = [] if state["best"] is None else [state["best"]]
-        state["best"] = max([*known, *(r.metrics["quality"] for r in ok)], default=None)
-        journal.event("told", search=name, candidates=len(batch), feasible=state["feasible"], best=state["best"])
+        if lineage:
+            lineage.told(batch)
+        found.add(batch)
+        journal.event("told", search=name, candidates=len(batch), feasible=found.n_feasible, best=found.best_quality)
         if progress:
-            best = "-" if state["best"] is None else f"{state['best']:.4f}"
-            progress.advance(handle, len(batch), feasible=state["feasible"], best=best)
+            best = "-" if found.best_quality is None else f"{found.best_quality:.4f}"
+            progress.advance(handle, len(batch), feasible=found.n_feasible, best=best)
 
-    records = search(strategy, setup.space, cascade, problem.goals, problem.budget, problem.seed, seen)
+    search(strategy, space, cascade, problem.goals, problem.budget, problem.seed, seen)
     if progress:
         progress.finish(handle)
-    return records
+    return found
 
 
 def _result(setup: Setup, finalists: Sequence[Finalist], seeds: Mapping[str, list[float]]) -> dict[str, Any]:
@@ -218,9 +255,9 @@ def _limits(problem: Problem, metrics: Mapping[str, float]) -> list[dict[str, An
     return rows
 
 
-def _binding(problem: Problem, records: Sequence[Record]) -> dict[str, Any]:
+def _binding(findings: Findings) -> dict[str, Any]:
     """Why nothing is feasible, as JSON."""
-    found = binding(records, problem.goals)
+    found = findings.binding
     nearest = found.nearest
     return {
         "limit": None if found.limit is None else str(found.limit),
@@ -230,11 +267,8 @@ def _binding(problem: Problem, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _report(
-    setup: Setup,
-    summary: dict[str, Any],
-    records: Sequence[Record],
-    others: Mapping[str, Sequence[Record]],
-    folder: Path,
+    setup: Setup, summary: dict[str, Any], found: Findings, others: Mapping[str, Findings], folder: Path
 ) -> None:
     with replacing(folder / "report.html") as temporary:
-        Report().write(temporary, setup.problem, summary, records, others)
+        baselines = {name: other.shown for name, other in others.items()}
+        Report().write(temporary, setup.problem, summary, found.shown, baselines)

@@ -16,6 +16,7 @@ from archip.core.problem import Plug, Problem, target_plug
 from archip.core.protocols import Designer, Progress, RunContext, Space, Stage, Store, Strategy, Task
 from archip.core.record import metric
 from archip.search.cascade import Cascade
+from archip.search.work import Work
 from archip.spaces.chip import Chip
 from archip.spaces.product import ProductSpace
 
@@ -31,9 +32,9 @@ class Setup:
     space: ProductSpace
     stages: tuple[Stage, ...]
 
-    def cascade(self, store: Store, progress: Progress | None) -> Cascade:
+    def cascade(self, store: Store, progress: Progress | None, work: Work | None = None) -> Cascade:
         """A fresh cascade (with its own counts) over the shared stages."""
-        return Cascade(self.stages, self.problem.goals, store, self.run.tasks, progress)
+        return Cascade(self.stages, self.problem.goals, store, self.run.tasks, progress, work=work)
 
     def strategy(self, plug: Plug | None = None) -> Strategy:
         """A fresh strategy: the problem's own, or the one of a baseline."""

@@ -125,7 +125,9 @@ def test_an_outcome_that_is_not_finite_is_a_failure_with_a_reason():
 def run(budget: Budget, store=None, seed=0):
     space = ProductSpace({"net.a": Line(), "hw": Line()})
     cascade = Cascade((CostStage(), AccuracyStage()), GOALS, store or Memory(), (TASK,))
-    return search(RandomSearch(), space, cascade, GOALS, budget, seed), cascade
+    records = []
+    search(RandomSearch(), space, cascade, GOALS, budget, seed, records.extend)
+    return records, cascade
 
 
 def test_the_loop_spends_its_budget_and_no_more():
