@@ -21,14 +21,15 @@ def test_it_is_accepted_and_has_the_name_of_its_file(path):
     assert Problem.load(path).name == path.stem
 
 
-def test_the_smallest_example_runs(tmp_path):
-    problem = yaml.safe_load(next(p for p in EXAMPLES if p.stem == "one_task").read_text())
+@pytest.mark.parametrize(("name", "more"), [("one_task", {}), ("nested", {"baselines": []})])
+def test_small_examples_run(name, more, tmp_path):
+    problem = yaml.safe_load(next(p for p in EXAMPLES if p.stem == name).read_text())
     problem |= {"evaluator": {"train": {"epochs": 1}}, "budget": {"candidates": 12, "batch": 4}}
-    problem |= {"finish": {"keep": 1, "epochs": 1}}
+    problem |= {"finish": {"keep": 1, "epochs": 1}, **more}
     (tmp_path / "problem.yaml").write_text(yaml.safe_dump(problem))
     command = [sys.executable, "-m", "archip", "run", "problem.yaml", "--json", "--quiet"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert all(row["ok"] for row in summary["limits"])
-    assert (tmp_path / "runs/one_task/report.html").exists()
+    assert (tmp_path / f"runs/{name}/report.html").exists()

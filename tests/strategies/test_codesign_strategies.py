@@ -94,7 +94,7 @@ def test_without_a_chip_to_be_designed_they_say_so(name):
 @pytest.mark.parametrize("name", ["nested", "alternating", "nas_then_asic"])
 def test_without_a_solver_they_say_so(name):
     space = ToySpace()
-    space.designer = None
+    space.designer = None  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(UserError, match="nothing solves the chip"):
         registry.create("strategies", name).start(space, TOY_GOALS)
 
