@@ -9,7 +9,8 @@ help:            ## this list
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard]' pytest hypothesis ruff pyright codespell
+	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,serve]' pytest hypothesis ruff pyright codespell \
+		deptry httpx playwright prometheus-client
 	$(BIN)/python -m archip.hardware.compile
 	touch $@
 
