@@ -29,7 +29,7 @@ from archip.search.deliver import deliver
 from archip.search.findings import Findings
 from archip.search.finish import Finalist, Trainer, choose, finish, measured, retrained
 from archip.search.journal import Journal
-from archip.search.lineage import LineageFile, TracedSpace
+from archip.search.lineage import LineageFile, traced
 from archip.search.loop import search
 from archip.search.recorder import Recorder
 from archip.search.runs import open_run
@@ -179,7 +179,7 @@ def _search(
     problem = setup.problem
     handle = progress.start(name, problem.budget.candidates) if progress else None
     found = Findings(problem.goals)
-    space = TracedSpace(setup.space)
+    space = traced(setup.space)
     lineage = None if name.startswith("baseline ") else LineageFile(setup.run.folder / "lineage.csv", space)
 
     def seen(batch: Sequence[Record]) -> None:
