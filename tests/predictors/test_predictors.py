@@ -19,8 +19,15 @@ NAMES = registry.names("predictors")
 OPTIONS = {
     "cross_validated": {"candidates": ["ridge", "gp"], "folds": 5},
     "ensemble_selection": {"candidates": ["ridge", "gp"]},
+    "gnn": {"kinds": 4, "hidden": 16, "layers": 1},
+    "near_best": {"candidates": ["ridge", "gp"]},
 }
-COARSE = {"boosted_trees": 0.9, "mlp": 0.65, "normal_scores": 1.1}  # these cannot express a sum of costs exactly
+COARSE = {
+    "boosted_trees": 0.9,
+    "gnn": 0.65,
+    "mlp": 0.65,
+    "normal_scores": 1.1,
+}  # these cannot express a sum of costs exactly
 
 
 def make(name: str):
