@@ -10,6 +10,7 @@ from archip.core.record import metric
 from archip.core.units import format_quantity
 from archip.hardware.devices._device import Deployed, Device
 from archip.hardware.devices.fitted import Fitted
+from archip.hardware.devices.fpga import Fpga
 from archip.hardware.devices.mcu import Mcu
 from archip.hardware.devices.onnxruntime import OnnxRuntime
 from archip.search.finish import Finalist
@@ -23,7 +24,9 @@ def on_device(device: Device, winner: Finalist, networks: Mapping[str, Mapping[s
     Args:
         networks: what is said of each task's network, with its measurement by ONNX Runtime under ``onnx``.
     """
-    measured = {} if isinstance(device, Mcu) else {"latency_s": sum(n["onnx"]["latency_s"] for n in networks.values())}
+    measured = (
+        {} if isinstance(device, Mcu | Fpga) else {"latency_s": sum(n["onnx"]["latency_s"] for n in networks.values())}
+    )
     rows = []
     for name in sorted(device.metrics):
         dimension, values = metric(name).dimension, (winner.record.metrics[name], measured.get(name))
@@ -45,6 +48,8 @@ def _note(device: Device) -> str:
     """On what the measurement was made, and whether that is what the prediction is for."""
     if isinstance(device, Mcu):
         return "Memory is counted, not measured."
+    if isinstance(device, Fpga):
+        return "Cycles are computed for the best division of the FPGA, not measured."
     if not isinstance(device, Fitted):
         return (
             "Predicted: measured in the search, with weights of any value. Measured: the trained network, at the end."
