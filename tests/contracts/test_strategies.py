@@ -4,6 +4,7 @@ from archip.core import registry
 from archip.testing.strategy import StrategyContract
 
 TOY_OPTIONS = {
+    "diffusion_nag": {"training": 20, "fitting": 20, "steps": 5, "hidden": 8, "layers": 1},
     "nsga2": {"population": 24},
     "optuna": {"sampler": "RandomSampler"},  # the time that other samplers take is theirs
     "regularized_evolution": {"population": 20, "tournament": 5},
@@ -11,7 +12,7 @@ TOY_OPTIONS = {
 
 
 # Strategies that fit models take minutes for all that the contract asks.
-GUIDED = {"auto", "bayesian", "gbdt_nas", "linas", "nars", "predictor_guided", "smbo"}
+GUIDED = {"auto", "bayesian", "diffusion_nag", "gbdt_nas", "linas", "nars", "predictor_guided", "smbo"}
 
 CHEAP_S = dict.fromkeys(GUIDED, 20e-3) | {"ppo": 20e-3}  # several passes of gradients over every batch
 
