@@ -60,6 +60,9 @@ def register(app: typer.Typer) -> None:
 
           archip export runs/two_tasks --tensorboard logs/ --mlflow sqlite:///mlflow.db
         """
+        is_table = bool(records or tensorboard or mlflow)
+        if is_table and not formats and (candidate is not None or out is not None):
+            raise UserError("--candidate and --out go with --format", right="add --format onnx")
         found = opened(run, store)
         written: dict[str, object] = {}
         try:
@@ -73,10 +76,8 @@ def register(app: typer.Typer) -> None:
                 from archip.search.trackers import to_mlflow
 
                 written["mlflow"] = f"run {to_mlflow(found, mlflow)}"
-            if formats or not written:
+            if formats or not is_table:
                 written |= _candidate(found, candidate, formats or ["onnx"], out, quiet)
-            elif candidate is not None or out is not None:
-                raise UserError("--candidate and --out go with --format", right="add --format onnx")
         finally:
             found.close()
         if as_json:

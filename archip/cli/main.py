@@ -18,11 +18,13 @@ from archip.cli import (
     catalogue,
     check,
     chip,
+    compare,
     cost,
     data,
     device,
     export,
     front,
+    import_verb,
     init,
     resume,
     run_verb,
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_RUNS = (run_verb, resume, status, front, export, serve)
+_RUNS = (run_verb, resume, status, front, compare, export, import_verb, serve)
 for module in (*_RUNS, cost, chip, bench, check, init, catalogue, data, device):
     module.register(app)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from archip.cli._runs import JsonFlag, StoreUrl, complete_run, shown
 from archip.core.errors import UserError
@@ -92,14 +92,23 @@ def _table(console: Console, rows: list[dict[str, Any]]) -> None:
     if not rows:
         console.print("no runs")
         return
-    table = Table("run", "state", "candidates", "feasible", "failed", "front", "best", box=None, pad_edge=False)
+    run = Column("run", overflow="fold")
+    table = Table(run, "state", "candidates", "feasible", "failed", "front", "best", box=None, pad_edge=False)
     for row in rows:
         state = f"[{_COLOURS.get(row['state'], 'red')}]{row['state']}[/]"
         if "error" in row:
-            table.add_row(row["run"], state, row["error"])
+            table.add_row(_place(row), state, row["error"])
             continue
         of = f" of {row['budget']:,}" if row["budget"] else ""
         best = "-" if row["best"] is None else f"{row['objective']} {shown(row['objective'], row['best'])}"
         counts = (f"{row['records']:,}{of}", f"{row['feasible']:,}", f"{row['failed']:,}", f"{row['front']:,}")
-        table.add_row(row["folder"] or row["run"], state, *counts, best)
+        table.add_row(_place(row), state, *counts, best)
     console.print(table)
+
+
+def _place(row: dict[str, Any]) -> str:
+    """The folder as one would type it here, or the name in the store."""
+    if row["folder"] is None:
+        return row["run"]
+    folder = Path(row["folder"])
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

@@ -51,15 +51,15 @@ class Run:
         return open_store(self._where)
 
     @cached_property
-    def _key(self) -> str:
-        """Its name in the store: that of the folder, unless the folder was renamed."""
+    def key(self) -> str:
+        """Its name in the store: that of the folder, unless the folder was renamed since."""
         names = [run.name for run in self.store.runs()]
         return names[0] if len(names) == 1 and self.name not in names else self.name
 
     @property
     def stored(self) -> StoredRun | None:
         """What the store says of the run; None where it was last written before there were tables of runs."""
-        return self.store.find(self._key)
+        return self.store.find(self.key)
 
     @property
     def problem(self) -> Problem:
@@ -97,12 +97,12 @@ class Run:
 
     def searches(self) -> list[str]:
         """The strategy's own search first, then ``baseline …``."""
-        return [search.name for search in self.store.searches(self._key)]
+        return [search.name for search in self.store.searches(self.key)]
 
     def counts(self, search: str | None = None) -> Mapping[str, int]:
         """Records, feasible ones and failed ones of a search, without looking at them."""
         wanted = self._search(search)
-        for row in self.store.searches(self._key):
+        for row in self.store.searches(self.key):
             if row.name == wanted:
                 return {"records": row.n_records, "feasible": row.n_feasible, "failed": row.n_failed}
         return {"records": 0, "feasible": 0, "failed": 0}
@@ -112,30 +112,30 @@ class Run:
 
     def records(self, search: str | None = None, start: int = 0, stop: int | None = None) -> list[Record]:
         """The records with start <= number < stop, in the order of their numbers."""
-        return self.store.records(self._key, self._search(search), start, stop)
+        return self.store.records(self.key, self._search(search), start, stop)
 
     def record(self, candidate_id: str) -> Record | None:
         """The record of a candidate: of the strategy's own search, or else of a baseline."""
-        return self.store.record(self._key, candidate_id)
+        return self.store.record(self.key, candidate_id)
 
     def sample(self, search: str | None, n: int) -> list[Record]:
         """At most `n` records spread evenly over the numbers, e.g. for a plot; all of them if there are no more."""
         total = self.n_records(search)
         if total <= n:
             return self.records(search)
-        return self.store.numbered(self._key, self._search(search), [i * total // n for i in range(n)])
+        return self.store.numbered(self.key, self._search(search), [i * total // n for i in range(n)])
 
     def found(self, search: str | None, wanted: Wanted, start: int, n: int) -> tuple[int, list[Record]]:
         """(how many records are as wanted, `n` of them from the `start`-th in their order); scans where it must."""
-        return self.store.found(self._key, self._search(search), wanted, start, n)
+        return self.store.found(self.key, self._search(search), wanted, start, n)
 
     def front(self, search: str | None = None) -> list[Record]:
         """The feasible records that no other feasible one dominates, exact at every moment, without a scan."""
-        return self.store.front(self._key, self._search(search))
+        return self.store.front(self.key, self._search(search))
 
     def revision(self) -> int:
         """Grows with every change of the run; cheap to ask for again and again."""
-        return self.store.revision(self._key)
+        return self.store.revision(self.key)
 
     def close(self) -> None:
         """Close the store; the run opens it again when it is used again."""

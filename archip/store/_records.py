@@ -109,7 +109,9 @@ def of_candidate(connection: sa.Connection, run: str, candidate: str) -> Record 
     """The first record of a candidate: the strategy's own before those of baselines."""
     c = RECORDS.c
     query = sa.select(c.search, *_COLUMNS).where(c.run == run, c.candidate == candidate)
-    rows = sorted(connection.execute(query), key=lambda r: (r.search.startswith("baseline "), r.search, r.number))
+    rows = sorted(
+        connection.execute(query), key=lambda r: (r.search.startswith(("baseline ", "import ")), r.search, r.number)
+    )
     return _record(rows[0]) if rows else None
 
 

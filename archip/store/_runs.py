@@ -15,6 +15,8 @@ from archip.store._schema import FRONT, RECORDS, RUNS, SEARCHES
 
 __all__ = ["beat", "begin", "end", "revision", "runs", "searches"]
 
+_NOT_OWN = ("baseline ", "import ")  # how names of searches begin that are not the strategy's own
+
 
 def begin(
     connection: sa.Connection, insert: Callable[[sa.Table], Any], values: Mapping[str, Any], now_s: float
@@ -76,8 +78,8 @@ def runs(connection: sa.Connection, now_s: float, name: str | None = None) -> li
 
 
 def searches(connection: sa.Connection, name: str) -> list[StoredSearch]:
-    """Counts of the searches of a run: the strategy's own first, then the baselines."""
+    """Counts of the searches of a run: the strategy's own first, then baselines and imports."""
     c = SEARCHES.c
     query = sa.select(c.search, c.place, c.n_records, c.n_feasible, c.n_failed).where(c.run == name)
-    rows = sorted(connection.execute(query), key=lambda r: (r.search.startswith("baseline "), r.place, r.search))
+    rows = sorted(connection.execute(query), key=lambda r: (r.search.startswith(_NOT_OWN), r.place, r.search))
     return [StoredSearch(r.search, int(r.n_records), int(r.n_feasible), int(r.n_failed)) for r in rows]

@@ -121,7 +121,7 @@ class Memory:
             )
             for name, records in self._runs[run].searches.items()
         ]
-        return sorted(rows, key=lambda row: row.name.startswith("baseline "))
+        return sorted(rows, key=lambda row: row.name.startswith(("baseline ", "import ")))
 
     def records(self, run: str, search: str, start: int = 0, stop: int | None = None) -> list[Record]:
         here = self._search(run, search)
