@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from archip.core.errors import UserError
+from archip.core.errors import ArchipError, UserError
 from archip.core.protocols import Failure
 
-__all__ = ["call", "failure", "prepared"]
+__all__ = ["call", "failure", "prepared", "unusable"]
 
 
 def prepared(function: Callable[[Any], Any]) -> Failure | None:
@@ -17,7 +17,7 @@ def prepared(function: Callable[[Any], Any]) -> Failure | None:
         if hasattr(function, "prepare"):
             function.prepare()  # pyright: ignore[reportFunctionMemberAccess]
     except Exception as error:
-        return failure(error)
+        return unusable(error)
     return None
 
 
@@ -27,6 +27,12 @@ def call(function: Callable[[Any], Any], item: Any) -> Any:
         return function(item)
     except Exception as error:
         return failure(error)
+
+
+def unusable(error: Exception) -> Failure:
+    """The Failure of a function that cannot be loaded or prepared: no item is to blame."""
+    found = failure(error)
+    return found if found.error else Failure("surroundings", found.reason, ArchipError(f"on a worker: {found.reason}"))
 
 
 def failure(error: Exception) -> Failure:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from archip.core.protocols import Failure
-from archip.distribute._call import call, failure, prepared
+from archip.distribute._call import call, failure, prepared, unusable
 
 __all__ = ["Functions", "main"]
 
@@ -32,7 +32,7 @@ class Functions:
         try:
             function = pickle.loads(packed)
         except Exception as error:
-            return failure(error)
+            return unusable(error)
         self.held[key] = function
         return prepared(function)
 

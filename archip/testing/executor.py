@@ -46,7 +46,7 @@ class ExecutorContract:
 
     def test_a_function_that_cannot_be_prepared_fails_for_every_item(self, executor: Executor):
         results = list(executor.map(_Prepared(0), range(3)))
-        assert [r.reason for r in results] == ["ValueError: no weight"] * 3
+        assert [(r.kind, r.reason) for r in results] == [("surroundings", "ValueError: no weight")] * 3
 
     def test_items_are_taken_as_workers_get_free(self, executor: Executor):
         taken: list[int] = []
