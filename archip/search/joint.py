@@ -32,7 +32,16 @@ from archip.search._joint_kernels import chips_of, stair_volume, sweep
 from archip.search.joint_table import Prices, Profiles, layer_prices, profiles_of
 from archip.spaces.tabular import Tabular
 
-__all__ = ["JointFront", "JointPoint", "joint_front", "load_joint", "volume"]
+__all__ = [
+    "JointFront",
+    "JointPoint",
+    "joint_front",
+    "lasting_cores",
+    "load_joint",
+    "merged",
+    "swept",
+    "volume",
+]
 
 _FORMAT = 1
 _ROOM = 1 << 16
@@ -182,7 +191,7 @@ def joint_front(
         points, n_pairs = _of_profile(prices, profiles.counts_NL[profile], known, tolerance, counts)
         n_priced += n_pairs
         found.append(np.column_stack([np.full(len(points), profile), points]))
-        known = _merged(known, points[:, [2, 0, 1]])
+        known = merged(known, points[:, [2, 0, 1]])
         advanced(done + 1, len(relevant), sum(map(len, found)))
     about = {
         "table": space.rows.name,
@@ -209,28 +218,53 @@ def _of_profile(
     on, spec = count_L > 0, prices.spec
     cycles_DL, energy_DL = (np.ascontiguousarray(table[:, on]) for table in (prices.cycles_DL, prices.energy_DL))
     area_D, use_DR = prices.area_D(count_L), prices.use_DR
-    price_DL = np.where(cycles_DL < NEVER, energy_DL.astype(np.float64), np.inf)
-    order = np.lexsort((price_DL.sum(axis=1), cycles_DL.sum(axis=1), *use_DR.T[::-1], area_D))
-    cores = order[undominated(cycles_DL[order], price_DL[order], area_D[order], use_DR[order])]
+    cores = lasting_cores(cycles_DL, energy_DL, area_D, use_DR)
     cycles_DL, energy_DL, area_D, use_DR = cycles_DL[cores], energy_DL[cores], area_D[cores], use_DR[cores]
     chips = chips_of(cycles_DL, energy_DL, area_D, use_DR, spec.totals_R, count_L[on], spec.min_cores, spec.cores)
-    chips = chips[np.lexsort((chips[:, 4], chips[:, 3], chips[:, 2]))]
-    stair_S2, points_P4 = np.empty((1 << 15, 2), np.int64), np.empty((_ROOM, 4), np.int64)
+    points = swept(chips, cycles_DL, energy_DL, count_L[on], known_P3, tolerance, counts)
+    pairs = points[:, 3:]
+    return np.column_stack([points[:, :3], np.where(pairs >= 0, cores[pairs], -1)]), len(chips)
+
+
+def lasting_cores(cycles_DL: np.ndarray, energy_DL: np.ndarray, area_D: np.ndarray, use_DR: np.ndarray) -> np.ndarray:
+    """Designs that no other one meets or beats in area, PEs, bandwidth and every layer."""
+    price_DL = np.where(cycles_DL < NEVER, energy_DL.astype(np.float64), np.inf)
+    order = np.lexsort((price_DL.sum(axis=1), cycles_DL.sum(axis=1), *use_DR.T[::-1], area_D))
+    return order[undominated(cycles_DL[order], price_DL[order], area_D[order], use_DR[order])]
+
+
+def swept(
+    chips_N5: np.ndarray,
+    cycles_DL: np.ndarray,
+    energy_DL: np.ndarray,
+    count_L: np.ndarray,
+    known_P3: np.ndarray,
+    tolerance: float,
+    counts: np.ndarray,
+) -> np.ndarray:
+    """Points (cycles, energy, area, two designs) of one network on some chips, below those that are known.
+
+    Args:
+        chips_N5: as `chips_of` gives them, in any order.
+        known_P3: (area, cycles, energy), by area.
+    """
+    chips = chips_N5[np.lexsort((chips_N5[:, 4], chips_N5[:, 3], chips_N5[:, 2]))]
+    room = min(_ROOM, 8192 + 256 * len(chips))
+    stair_S2, points_P4 = np.empty((2 * room, 2), np.int64), np.empty((room, 4), np.int64)
     begin, n_known, n_steps, found = 0, 0, 0, []
     while begin < len(chips):
-        if 2 * (n_steps + 8192) > len(stair_S2):
+        if n_steps + 8192 + 2 > len(stair_S2):
             stair_S2 = np.concatenate([stair_S2, np.empty_like(stair_S2)])
         begin, n_known, n_steps, n = sweep(
-            begin, chips, cycles_DL, energy_DL, count_L[on], known_P3, n_known, stair_S2, n_steps, 1.0 + tolerance,
+            begin, chips, cycles_DL, energy_DL, count_L, known_P3, n_known, stair_S2, n_steps, 1.0 + tolerance,
             _MOST_NODES, points_P4, counts
         )  # fmt: skip
         found.append(points_P4[:n].copy())
     points = np.concatenate([np.zeros((0, 4), np.int64), *found])
-    pairs = chips[points[:, 0], :2]
-    return np.column_stack([points[:, 1:], np.where(pairs >= 0, cores[pairs], -1)]), len(chips)
+    return np.column_stack([points[:, 1:], chips[points[:, 0], :2]])
 
 
-def _merged(known_P3: np.ndarray, new_P3: np.ndarray) -> np.ndarray:
+def merged(known_P3: np.ndarray, new_P3: np.ndarray) -> np.ndarray:
     """Points (area, cycles, energy) of both that nothing beats, by area."""
     points = np.concatenate([known_P3, new_P3])
     points = points[np.lexsort(points.T[::-1])]
