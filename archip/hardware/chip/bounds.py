@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from archip.hardware.chip._kernels import COUNTS, survey
+from archip.hardware.chip._kernels import survey
+from archip.hardware.chip.branch import COUNTS_OF_SETS, PartialSurvey
 from archip.hardware.chip.table import CostTable
 from archip.hardware.schedule._label_dp import NEVER
 
@@ -37,7 +38,7 @@ class Survivors(NamedTuple):
     Attributes:
         chips_NK: rows of the table, the absent cores at the end as -1.
         bounds_N3: area, bound on cycles, bound on energy.
-        counts: chips within the totals, and those excluded, by COUNTS.
+        counts: chips within the totals, and those excluded, by COUNTS_OF_SETS.
         least: lower bounds on (cycles, energy) of the chips that were not looked at; None where all were.
     """
 
@@ -59,23 +60,46 @@ def no_limits(table: CostTable) -> ChipLimits:
     return ChipLimits(int(cycles), int(energy_XL.max(axis=0).sum()), int(table.cores * table.area_D.max()))
 
 
-def surveyed(table: CostTable, limits: ChipLimits, deadline: float = np.inf) -> Survivors:
-    """All chips of the table (sets of its cores), or those that were reached before the deadline."""
-    counts = np.zeros(len(COUNTS), np.int64)
-    found: list[np.ndarray] = []
+def surveyed(
+    table: CostTable,
+    limits: ChipLimits,
+    deadline: float = np.inf,
+    n_cores: int | None = None,
+    partial: PartialSurvey | None = None,
+) -> Survivors:
+    """All chips of the table (sets of its cores), or those that were reached before the deadline.
+
+    Args:
+        n_cores: chips of this number of cores only.
+        partial: bounds of sets that are not complete, used from three cores on.
+    """
+    counts = np.zeros(len(COUNTS_OF_SETS), np.int64)
+    found: list[np.ndarray] = [np.zeros((0, table.cores + 3), np.int64)]
     is_complete = True
-    for n_cores in range(table.min_cores, table.cores + 1):
-        weights_WK = _weights(n_cores)
-        for first in range(len(table.area_D)):
-            if time.monotonic() > deadline:
-                is_complete = False
-                break
-            found.append(_of_first(table, limits, first, n_cores, weights_WK, counts))
-    rows = np.concatenate(found) if found else np.zeros((0, table.cores + 3), np.int64)
+    for n in range(table.min_cores, table.cores + 1) if n_cores is None else (n_cores,):
+        if n > 2 and PartialSurvey.suits(table):
+            partial = PartialSurvey(table) if partial is None else partial
+            bounds = (limits.cycles, limits.energy, limits.area)
+            rows, is_complete = partial.of(n, bounds, _weights(n), counts, deadline)
+            found.append(_placed(rows, n, table.cores))
+        else:
+            for first in range(len(table.area_D)):
+                if time.monotonic() > deadline:
+                    is_complete = False
+                    break
+                found.append(_of_first(table, limits, first, n, _weights(n), counts))
+    rows = np.concatenate(found)
     rows = rows[np.lexsort(rows[:, table.cores :].T[::-1])]
     least = None if is_complete else _least_of_any_chip(table)
     chips_NK, bounds_N3 = (np.ascontiguousarray(part) for part in np.split(rows, [table.cores], axis=1))
-    return Survivors(chips_NK, bounds_N3, dict(zip(COUNTS, counts.tolist(), strict=True)), least)
+    return Survivors(chips_NK, bounds_N3, dict(zip(COUNTS_OF_SETS, counts.tolist(), strict=True)), least)
+
+
+def _placed(rows: np.ndarray, n_cores: int, cores: int) -> np.ndarray:
+    """Rows of `n_cores` cores and three bounds with the absent cores as -1."""
+    placed = np.full((len(rows), cores + 3), -1, np.int64)
+    placed[:, :n_cores], placed[:, cores:] = rows[:, :n_cores], rows[:, n_cores:]
+    return placed
 
 
 def _of_first(
@@ -105,9 +129,7 @@ def _of_first(
             break
         room *= 8
     counts[:] = trial
-    rows = np.full((n, table.cores + 3), -1, np.int64)
-    rows[:, :n_cores], rows[:, table.cores :] = out[:n, :n_cores], out[:n, n_cores:]
-    return rows
+    return _placed(out[:n], n_cores, table.cores)
 
 
 def _weights(n_cores: int) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BOUNDS", "Certificate"]
+__all__ = ["BOUNDS", "Certificate", "summed"]
 
 # In the order in which they are applied.
 BOUNDS = {
@@ -52,3 +53,15 @@ class Certificate:
         """The bound that excluded the last chips: what binds where nothing is feasible."""
         used = [name for name, count in self.pruned.items() if count]
         return used[-1] if used else "area"
+
+
+def summed(parts: Sequence[Certificate]) -> Certificate:
+    """One certificate for a space that was searched in parts, the gap of each against what was known by then."""
+    gaps = [part.gap for part in parts]
+    return Certificate(
+        enumerated=sum(part.enumerated for part in parts),
+        pruned={name: sum(part.pruned.get(name, 0) for part in parts) for name in parts[0].pruned},
+        solved=sum(part.solved for part in parts),
+        n_open=sum(part.n_open for part in parts),
+        gap=None if None in gaps else max(gap for gap in gaps if gap is not None),
+    )

@@ -21,7 +21,7 @@ import numpy as np
 
 from archip.hardware.chip._kernels import COUNTS
 from archip.hardware.chip.bounds import ChipLimits, Survivors
-from archip.hardware.chip.certificate import Certificate
+from archip.hardware.chip.certificate import summed
 from archip.hardware.chip.dominance import undominated_cores
 from archip.hardware.chip.search import Best, Metric, best_chip, best_of_survivors, key_of
 from archip.hardware.chip.table import CostTable
@@ -71,29 +71,8 @@ def _best_of_one_dataflow(table: CostTable, limits: ChipLimits, minimise: Metric
         best_chip(table.select(np.flatnonzero(names == name)), limits, minimise, deadline - time.monotonic())
         for name in dict.fromkeys(names.tolist())
     ]
-    keys = [None if best.point is None else key_of(best.point, minimise) for best in found]
-    certificate = _sum([best.certificate for best in found], [None if key is None else key[0] for key in keys])
-    first = min((key, n) for n, key in enumerate(keys) if key is not None)[1] if any(keys) else 0
-    return found[first]._replace(certificate=certificate)
-
-
-def _sum(parts: list[Certificate], values: list[int | None]) -> Certificate:
-    """One certificate for a space that was searched in parts; `values` are the least found in each."""
-    gap: float | None = 0.0
-    found = [value for value in values if value is not None]
-    if any(part.n_open for part in parts):
-        if not found or any(part.n_open and part.gap is None for part in parts):
-            gap = None
-        else:
-            lower = [v / (1 + (p.gap or 0)) for p, v in zip(parts, values, strict=True) if v is not None]
-            gap = max(0.0, min(found) / min(lower) - 1)
-    return Certificate(
-        enumerated=sum(part.enumerated for part in parts),
-        pruned={name: sum(part.pruned.get(name, 0) for part in parts) for name in parts[0].pruned},
-        solved=sum(part.solved for part in parts),
-        n_open=sum(part.n_open for part in parts),
-        gap=gap,
-    )
+    keys = [(key_of(best.point, minimise), n) for n, best in enumerate(found) if best.point is not None]
+    return found[min(keys)[1] if keys else 0]._replace(certificate=summed([best.certificate for best in found]))
 
 
 def _best_twins(table: CostTable, limits: ChipLimits, minimise: Metric, time_limit_s: float) -> Best:

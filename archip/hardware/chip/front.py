@@ -13,17 +13,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from archip.hardware.chip._kernels import lasting, merge, walk, widest_gap
 from archip.hardware.chip.bounds import ChipLimits, Survivors, surveyed
-from archip.hardware.chip.certificate import Certificate
+from archip.hardware.chip.branch import PartialSurvey, known_points
+from archip.hardware.chip.certificate import Certificate, summed
 from archip.hardware.chip.dominance import undominated_cores
 from archip.hardware.chip.search import Point
 from archip.hardware.chip.space import n_chips
 from archip.hardware.chip.table import CostTable
+from archip.hardware.schedule._label_dp import NEVER
 
 __all__ = ["ChipFront", "pareto_chips"]
 
@@ -136,7 +139,12 @@ def pareto_chips(
     """
     deadline = time.monotonic() + time_limit_s
     cores = undominated_cores(table)
-    chips = surveyed(cores, limits, deadline)
+    fewer = None
+    if table.cores > max(2, table.min_cores) and PartialSurvey.suits(cores):
+        fewer = pareto_chips(replace(table, cores=table.cores - 1), limits, time_limit_s, threads, advanced)
+        chips = _with_fewer(cores, fewer, limits, deadline)
+    else:
+        chips = surveyed(cores, limits, deadline)
     walked = _Walk(cores, chips, limits)
     n, begin, size = len(chips.bounds_N3), 0, _SMALLEST
     with ThreadPoolExecutor(threads) as pool:
@@ -146,18 +154,40 @@ def pareto_chips(
                 walked.merge(*found)
             begin, size = begin + len(block), min(_LARGEST, 2 * size)
             advanced(begin, n)
-    return ChipFront(*walked.front(), _certificate(table, walked, begin), cores)
+    return ChipFront(*walked.front(), _certificate(table, walked, begin, fewer), cores)
 
 
-def _certificate(table: CostTable, walked: _Walk, n_walked: int) -> Certificate:
+def _with_fewer(cores: CostTable, fewer: ChipFront, limits: ChipLimits, deadline: float) -> Survivors:
+    """Chips of the most cores that no chip of fewer cores excludes, and those of fewer cores that have points."""
+    sets = PartialSurvey(cores, known_points(fewer.points_N3))
+    chips = surveyed(cores, limits, deadline, cores.cores, sets)
+    old_NK = np.unique(fewer.designs_NK, axis=0)
+    bounds = [cores.area_D[old_NK] * (old_NK >= 0), cores.cycles_DL[old_NK], cores.prices_DL[old_NK]]
+    is_absent = (old_NK < 0)[..., None]
+    least_NL = np.where(is_absent, NEVER, bounds[1]).min(axis=1)
+    chain_N = np.max([least_NL[:, a:b].sum(axis=1) for a, b in pairwise(cores.first_C.tolist())], axis=0)
+    energy_N = np.where(is_absent, np.inf, bounds[2]).min(axis=1).sum(axis=1).astype(np.int64)
+    padded_NK = np.pad(old_NK, ((0, 0), (0, cores.cores - old_NK.shape[1])), constant_values=-1)
+    chips_NK = np.concatenate([chips.chips_NK, padded_NK])
+    bounds_N3 = np.concatenate([chips.bounds_N3, np.column_stack([bounds[0].sum(axis=1), chain_N, energy_N])])
+    order = np.lexsort(bounds_N3.T[::-1])
+    return chips._replace(chips_NK=chips_NK[order], bounds_N3=np.ascontiguousarray(bounds_N3[order]))
+
+
+def _certificate(table: CostTable, walked: _Walk, n_walked: int, fewer: ChipFront | None) -> Certificate:
     """Counts of all chips, and the gap where some are open."""
+    if fewer is not None:
+        more = _certificate(replace(table, min_cores=table.cores), walked, n_walked, None)
+        n_again = len(np.unique(fewer.designs_NK, axis=0))  # counted in both
+        told = summed([fewer.certificate, more])
+        return replace(told, solved=told.solved - n_again, n_open=told.n_open + n_again)
     chips, (corner, relaxed, solved, n_unsolved, _) = walked.chips, walked.counts.tolist()
     enumerated = n_chips(table.use_DR, table.totals_R, table.min_cores, table.cores)
     reached = chips.counts["within_totals"] if chips.least is None else enumerated
     pruned = {
         "dominance": enumerated - reached,
         **{name: chips.counts[name] for name in ("area", "chain", "load", "energy")},
-        "corner": corner,
+        "corner": corner + chips.counts["corner"],
         "relaxation": relaxed,
     }
     n_open = enumerated - sum(pruned.values()) - solved

@@ -16,7 +16,8 @@ import numpy as np
 
 from archip.hardware.chip._kernels import best_of
 from archip.hardware.chip.bounds import ChipLimits, Survivors, surveyed
-from archip.hardware.chip.certificate import Certificate
+from archip.hardware.chip.branch import PartialSurvey
+from archip.hardware.chip.certificate import Certificate, summed
 from archip.hardware.chip.dominance import undominated_cores
 from archip.hardware.chip.space import n_chips
 from archip.hardware.chip.table import CostTable
@@ -104,9 +105,33 @@ def best_chip(table: CostTable, limits: ChipLimits, minimise: Metric = "energy",
     """The chip of least energy, latency or area within the limits."""
     deadline = time.monotonic() + time_limit_s
     cores = undominated_cores(table)
+    if table.cores > 2 and PartialSurvey.suits(cores):
+        return _by_numbers(table, cores, limits, minimise, deadline)
     enumerated = n_chips(table.use_DR, table.totals_R, table.min_cores, table.cores)
     survey = partial(surveyed, cores, deadline=deadline)
     return best_of_survivors(cores, survey, enumerated, limits, minimise, deadline - time.monotonic())
+
+
+def _by_numbers(table: CostTable, cores: CostTable, limits: ChipLimits, minimise: Metric, deadline: float) -> Best:
+    """One number of cores at a time: what is found tightens the limits of the next one."""
+    sets, best = PartialSurvey(cores), None
+    parts: list[Certificate] = []
+    for n in range(table.min_cores, table.cores + 1):
+        if best is not None:
+            limits = tightened(limits, best, minimise)
+        enumerated = n_chips(table.use_DR, table.totals_R, n, n)
+        survey = partial(surveyed, cores, deadline=deadline, n_cores=n, partial=sets)
+        found = best_of_survivors(cores, survey, enumerated, limits, minimise, deadline - time.monotonic(), best)
+        parts.append(found.certificate)
+        if found.point is not None and (best is None or key_of(found.point, minimise) < key_of(best, minimise)):
+            best = found.point
+    return Best(best, summed(parts), cores)
+
+
+def tightened(limits: ChipLimits, best: Point, minimise: Metric) -> ChipLimits:
+    """Limits that only a chip at least as good keeps."""
+    fields: dict[Metric, str] = {"latency": "cycles", "energy": "energy", "area": "area"}
+    return limits._replace(**{fields[minimise]: key_of(best, minimise)[0]})
 
 
 def best_of_survivors(
@@ -116,6 +141,7 @@ def best_of_survivors(
     limits: ChipLimits,
     minimise: Metric,
     time_limit_s: float = np.inf,
+    known: Point | None = None,
 ) -> Best:
     """The best of the chips that a survey leaves.
 
@@ -123,12 +149,13 @@ def best_of_survivors(
         cores: the table of the cores that matter.
         survey: limits → the chips that the cheap bounds leave; looked at once more to settle ties.
         enumerated: all chips of the space, before dominance.
+        known: the best chip so far, for the gap where time runs out.
     """
     deadline = time.monotonic() + time_limit_s
     search = _Search.of(cores, survey(limits), limits)
     run = {"energy": _by_energy, "latency": _by_time, "area": _by_area}[minimise]
     n_seen = run(search, deadline)
-    certificate = _certificate(enumerated, search, minimise, n_seen)
+    certificate = _certificate(enumerated, search, minimise, n_seen, known)
     point = search.point
     if point is not None and certificate.gap == 0 and minimise != "energy":
         fixed = {"latency": {"cycles": point.cycles}, "area": {"area": point.area}}[minimise]
@@ -189,7 +216,7 @@ def _groups(area_N: np.ndarray) -> Iterator[tuple[int, int]]:
     return pairwise(cuts) if len(area_N) else iter(())
 
 
-def _certificate(enumerated: int, search: _Search, minimise: Metric, n_seen: int) -> Certificate:
+def _certificate(enumerated: int, search: _Search, minimise: Metric, n_seen: int, known: Point | None) -> Certificate:
     """Counts of all chips. Those that need not be looked at, as no later one can be better, count for their bound."""
     chips, (relaxed, solved, n_open, open_bound) = search.chips, search.counts.tolist()
     n = len(chips.bounds_N3)
@@ -203,11 +230,11 @@ def _certificate(enumerated: int, search: _Search, minimise: Metric, n_seen: int
     n_skipped = n - n_left - relaxed - solved - n_open
     pruned[{"energy": "energy", "latency": "load", "area": "area"}[minimise]] += n_skipped
     n_open = enumerated - sum(pruned.values()) - solved
-    gap = _gap(search, minimise, n_seen, open_bound)
+    gap = _gap(search, minimise, n_seen, open_bound, known)
     return Certificate(enumerated, pruned, solved, n_open, gap)
 
 
-def _gap(search: _Search, minimise: Metric, n_seen: int, open_bound: int) -> float | None:
+def _gap(search: _Search, minimise: Metric, n_seen: int, open_bound: int, known: Point | None) -> float | None:
     """0 where nothing was left; otherwise from the least bound of what was left."""
     column = {"area": 0, "latency": 1, "energy": 2}[minimise]
     values = search.chips.bounds_N3[:, column]
@@ -219,7 +246,8 @@ def _gap(search: _Search, minimise: Metric, n_seen: int, open_bound: int) -> flo
         left.append(0 if minimise == "area" else search.chips.least[column - 1])
     if not left:
         return 0.0
-    if search.best[3] < 0:
+    best = search.point or known
+    if best is None:
         return None
-    value = int(search.best[{"latency": 0, "energy": 1, "area": 2}[minimise]])
+    value = key_of(best, minimise)[0]
     return max(0.0, value / min(left) - 1) if min(left) > 0 else None
