@@ -25,11 +25,12 @@ test: venv       ## set up and run the tests
 slow: venv       ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-check: venv      ## format, lint, types, spelling
+check: venv      ## format, lint, types, spelling, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/codespell
+	$(BIN)/deptry archip
 
 claims: venv     ## run the claims that are new or have changed; writes claims/LEDGER.md
 	$(BIN)/python -m claims

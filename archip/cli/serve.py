@@ -15,6 +15,7 @@ from archip.core.errors import MissingExtra, UserError
 
 __all__ = ["register"]
 
+_BACKLOG = 512
 _STREAMS_END_S = 2  # what open pages get at the end, for they would listen for ever
 
 
@@ -97,6 +98,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(where)
+        listening.listen(_BACKLOG)  # a browser that is opened at once waits instead of failing
     except OSError as error:
         raise UserError(f"cannot listen on {host}, port {port}: {error.strerror}", "--host, --port") from None
     return listening

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -16,10 +17,14 @@ from archip.dashboard.book import Book, NotHere
 from archip.dashboard.guard import Guard
 from archip.dashboard.launcher import Launcher
 from archip.dashboard.pages import html
+from archip.dashboard.plotly_js import style_hashes
 from archip.dashboard.routes import assets, control, downloads, live, metrics, run, runs
 from archip.dashboard.settings import Settings
+from archip.dashboard.views.cards import card
 
 __all__ = ["make_app"]
+
+_WARM = 20  # runs
 
 
 def make_app(settings: Settings) -> Starlette:
@@ -42,8 +47,17 @@ def make_app(settings: Settings) -> Starlette:
 
 @contextlib.asynccontextmanager
 async def _closing(app: Starlette) -> AsyncIterator[None]:
+    await run_in_threadpool(_warm, app.state.book)
     yield
     app.state.book.close()
+
+
+def _warm(book: Book) -> None:
+    """Load what the first page needs (the methods that problems name, the templates), so that it opens at once."""
+    style_hashes()
+    for entry in book.entries()[:_WARM]:
+        with contextlib.suppress(UserError):
+            card(entry)
 
 
 def _not_possible(request: Request, error: Exception) -> Response:
