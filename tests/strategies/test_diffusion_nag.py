@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch")
 
 from archip.core.rng import generator  # noqa: E402
 from archip.strategies._diffusion import Diffusion, Schedule  # noqa: E402
-from archip.strategies.diffusion_nag import DiffusionNAG, Guide  # noqa: E402
+from archip.strategies._diffusion_guide import Guide  # noqa: E402
+from archip.strategies.diffusion_nag import DiffusionNAG  # noqa: E402
 from archip.testing.toy import TOY_GOALS, ToySpace, toy_record  # noqa: E402
 
 
