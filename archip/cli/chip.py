@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from archip.cli._chip_plot import check_plot_name, write_chip_plot
 from archip.cli.progress import RichProgress
 from archip.core.files import make_folder, write_text
 from archip.core.units import format_quantity
@@ -70,6 +71,9 @@ def register(app: typer.Typer) -> None:
         out: Annotated[
             Path | None, typer.Option("--out", "-o", help="Folder for result, chip, schedule and report.")
         ] = None,
+        plot: Annotated[
+            Path | None, typer.Option(help="Write the chips as an HTML page: metrics, cores on hover.")
+        ] = None,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
     ) -> None:
         """Find the best chip for networks that are fixed, proven, or the exact Pareto set of latency, energy and area.
@@ -83,11 +87,13 @@ def register(app: typer.Typer) -> None:
 
           archip chip layers.csv:resnet18 --cost-model loopnest --minimise latency --limits "area=4 mm2"
 
-          archip chip resnet9:32,128,2,256,2,256,2@3x32x32 unet:5,16,32,64,128,256@3x96x96 --front --json
+          archip chip resnet9:32,128,2,256,2,256,2@3x32x32 unet:5,16,32,64,128,256@3x96x96 --front --plot front.html
         """
         from archip.search.chip import cache_folder, load_spec, read_networks
         from archip.search.chip import chip as find_chip
 
+        if plot is not None:
+            check_plot_name(plot)
         networks, space = read_networks(models), load_spec(spec, cost_model, graph, dram)
         with RichProgress(Console(stderr=True), quiet or not front) as progress:
             bar = _Bar(progress)
@@ -103,6 +109,8 @@ def register(app: typer.Typer) -> None:
                 classes=classes,
                 tolerance=tolerance,
             )
+        if plot is not None and result.front:
+            write_chip_plot(plot, result, _proof(result))
         if out is not None:
             _write(out, result, networks, space)
         if as_json:

@@ -79,6 +79,21 @@ def test_nothing_feasible_names_the_bound_and_the_nearest_chips(spec):
     assert "Without the limit on area nothing is feasible either" in text
 
 
+def test_the_front_as_a_page(spec, tmp_path):
+    page = tmp_path / "front.html"
+    done = run(A, B, "--spec", spec, "--limits", "area=20 mm2", "--front", "--json", "--plot", str(page))
+    assert done.exit_code == 0, done.output
+    front, text = json.loads(done.stdout)["front"], page.read_text()
+    assert f"{len(front):,} chips that no other one meets or beats" in text
+    assert all(f"{chip['latency_cycles']:,} cycles" in text for chip in front)
+    core = front[0]["cores"][0]
+    assert f"{core['dataflow']}, {core['pes']} PEs" in text
+    assert 'src="http' not in text
+    refused = run(A, "--spec", spec, "--plot", "front.png")
+    assert isinstance(refused.exception, UserError)
+    assert "ends in .html" in str(refused.exception)
+
+
 def test_classes_are_told_apart(spec):
     done = run(A, B, "--spec", spec, "--limits", "area=50 mm2", "--classes", "--json")
     assert done.exit_code == 0, done.output
