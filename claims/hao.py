@@ -7,25 +7,33 @@ at 8 bits on a ZU3EG. Quantisation choices are not part of this claim: the table
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import itertools
 
 import numpy as np
 
+from archip.core.objectives import Goals, Objective
 from archip.core.pareto import hypervolume, non_dominated_mask
+from archip.core.record import Record
+from archip.core.rng import generator
 from archip.hardware.schedule.hao import HAO
 from archip.ir.graph import GraphBuilder
 from archip.ir.workload import Workload, workload
 from archip.predictors._agreement import kendall
 from archip.predictors.ridge import Ridge
 from archip.spaces._network import conv_norm_relu
+from archip.spaces.product import ProductSpace
+from archip.spaces.tabular import Tabular
+from archip.strategies.hao import Hao as HaoStrategy
 from claims._claim import Observed, data_file
 
 EXPECTED = """1,000 networks drawn from the table; parameters and MACs of the graphs are the table's. The division
 equals exhaustive enumeration for 50 of them on a small FPGA. Half and a quarter of the DSPs make no network faster, and
 their mean latency longer. A predictor of accuracy from 100 networks reaches Kendall's tau of 0.7 on the others; the
 networks on its front of predicted accuracy and exact latency cover, by their true accuracies, 95 % of the hypervolume
-of the true front of all 1,000, and more than as many random ones (mean of 50 draws)."""
+of the true front of all 1,000, and more than as many random ones (mean of 50 draws). The strategy `hao` (100 random
+networks, then 100 of its choice, 1,000 solved) covers 95 % of it, too, and more than 200 random ones (mean of 50)."""
 SOURCE = "arXiv:2104.12766, section IV; card; nas_bench_macro.csv.gz (NAS-Bench-Macro, 61a2bfc2)"
 
 N, LEARNT, CHECKED, DRAWS = 1000, 100, 50, 50
@@ -83,6 +91,26 @@ def _covered(points: np.ndarray, reference: np.ndarray) -> float:
     return hypervolume(points[non_dominated_mask(points)], reference)
 
 
+def _searched(table: list[dict[str, str]]) -> np.ndarray:
+    """Points (accuracy negated, cycles) of the networks that the strategy asks for."""
+    rows = {tuple(row["arch"]): row for row in table}
+    names = {"identity": "0", "mb3_e3": "1", "mb5_e6": "2"}
+    cycles = functools.cache(lambda arch: HAO().plan(_network(arch)).cycles)
+    arch = lambda candidate: "".join(names[gene] for gene in candidate.net["net"].values())  # noqa: E731
+    screen = lambda candidates: [{"latency_cycles": float(cycles(arch(c)))} for c in candidates]  # noqa: E731
+    strategy = HaoStrategy(learnt=LEARNT, pool=N)
+    goals = Goals((Objective("quality", 1), Objective("latency_cycles", -1)))
+    strategy.start(ProductSpace({"net.net": Tabular("nas_bench_macro")}, screen=screen), goals)
+    points = []
+    for number in range(2):
+        asked = strategy.ask(LEARNT, generator(0, number))
+        found = [(-float(rows[tuple(arch(c))]["mean_acc"]), float(cycles(arch(c)))) for c in asked]
+        told = zip(asked, found, strict=True)
+        strategy.tell([Record(c, {"quality": -a / 100, "latency_cycles": t}) for c, (a, t) in told])
+        points += found
+    return np.array(points)
+
+
 def check() -> Observed:
     with gzip.open(data_file("nas_bench_macro.csv.gz"), "rt") as file:
         table = list(csv.DictReader(file))
@@ -105,10 +133,14 @@ def check() -> Observed:
     whole = _covered(points, reference)
     share = _covered(points[chosen], reference) / whole
     draws = [_covered(points[rng.choice(N, len(chosen), replace=False)], reference) / whole for _ in range(DRAWS)]
+    ours = _covered(_searched(table), reference) / whole
+    drawn = [_covered(points[rng.choice(N, 2 * LEARNT, replace=False)], reference) / whole for _ in range(DRAWS)]
     holds = same and exact == CHECKED and slower and tau >= 0.7 and share >= 0.95 and share > np.mean(draws)
+    holds = holds and ours >= 0.95 and ours > np.mean(drawn)
     text = (
         f"graphs {'as' if same else 'NOT as'} in the table; {exact} of {CHECKED} divisions as enumerated; mean cycles"
     )
     text += f" {', '.join(f'{c:,.0f}' for c in cycles.mean(axis=1))} with 360, 180, 90 DSPs; tau {tau:.3f};"
     text += f" {len(chosen)} networks on the predicted front cover {100 * share:.1f} %, random ones"
-    return Observed(bool(holds), f"{text} {100 * np.mean(draws):.1f} % (most {100 * np.max(draws):.1f} %)")
+    text += f" {100 * np.mean(draws):.1f} % (most {100 * np.max(draws):.1f} %); the strategy's {2 * LEARNT}"
+    return Observed(bool(holds), f"{text} {100 * ours:.1f} %, as many random ones {100 * np.mean(drawn):.1f} %")
