@@ -231,7 +231,8 @@ def html(figures: dict[str, Any]) -> str:
     return environment.get_template("bench.html.j2").render(
         title="Co-search methods against the exact joint front",
         text=[
-            f"{figures['seeds']} seeds; until {figures['budget']} evaluations or {figures['most_candidates']} candidates."
+            f"{figures['seeds']} seeds; a search ends at {figures['budget']} evaluations or"
+            f" {figures['most_candidates']} candidates."
         ],
         head=[
             "setting",

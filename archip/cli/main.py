@@ -26,6 +26,7 @@ from archip.cli import (
     front,
     import_verb,
     init,
+    joint,
     resume,
     run_verb,
     serve,
@@ -43,7 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _RUNS = (run_verb, resume, status, front, compare, export, import_verb, serve)
-for module in (*_RUNS, cost, chip, bench, check, init, catalogue, data, device):
+for module in (*_RUNS, cost, chip, joint, bench, check, init, catalogue, data, device):
     module.register(app)
 
 

@@ -12,6 +12,7 @@ Legend: N points, K most cores of a chip.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from archip.core.candidate import digest
 from archip.core.errors import UserError
 from archip.core.files import make_folder, replacing
 from archip.core.registry import validate
@@ -29,12 +31,14 @@ from archip.hardware.chip._kernels import lasting, undominated
 from archip.hardware.chip.space import ChipSpec, CoreDesign, n_chips
 from archip.hardware.schedule._label_dp import NEVER
 from archip.search._joint_kernels import chips_of, stair_volume, sweep
+from archip.search.chip import cache_folder
 from archip.search.joint_table import Prices, Profiles, layer_prices, profiles_of
 from archip.spaces.tabular import Tabular
 
 __all__ = [
     "JointFront",
     "JointPoint",
+    "front_file",
     "joint_front",
     "lasting_cores",
     "load_joint",
@@ -118,6 +122,10 @@ class JointFront:
         rows = np.flatnonzero(self.within(limits))
         return self.point(int(rows[0])) if len(rows) else None
 
+    def answers(self, space: Tabular, search: str | None, spec: ChipSpec | None, tolerance: float) -> bool:
+        """Whether this is the front of these, built from the same files."""
+        return self.about["question"] == _question(space, search, spec, tolerance)
+
     def save(self, path: Path) -> None:
         make_folder(path.parent)
         with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -161,6 +169,22 @@ def volume(points_N4: np.ndarray, reference_4: np.ndarray) -> float:
     return total
 
 
+def _question(space: Tabular, search: str | None, spec: ChipSpec | None, tolerance: float) -> str:
+    """16 hex digits of all that a front depends on: the accuracies and genes of the rows, the networks, the chips."""
+    table = space.rows
+    name, asked = table.search(search)
+    rows = hashlib.sha256(table.metric(asked.test[0]).tobytes() + table.keys.codes_NG.tobytes()).hexdigest()
+    networks = None if table.spec.networks is None else asdict(table.spec.networks)
+    spec = spec or ChipSpec()
+    return digest([name, asked.test, rows, networks, list(table.knobs), asdict(spec), tolerance, space.merge, _FORMAT])
+
+
+def front_file(space: Tabular, search: str | None, spec: ChipSpec | None, tolerance: float = 0.0) -> Path:
+    """Where the command keeps this front."""
+    name = f"{space.rows.name}_{space.rows.search(search)[0]}_{_question(space, search, spec, tolerance)}.npz"
+    return cache_folder().parent / "joint" / name
+
+
 def joint_front(
     space: Tabular,
     search: str | None = None,
@@ -199,6 +223,7 @@ def joint_front(
         "metric": asked.test[0],
         "spec": asdict(spec),
         "tolerance": tolerance,
+        "question": _question(space, search, spec, tolerance),
         "networks": len(profiles.profile_of),
         "profiles": len(profiles),
         "relevant": len(relevant),

@@ -188,10 +188,14 @@ def layer_prices(layers: LayerTable, spec: ChipSpec) -> Prices:
     Raises:
         UserError: a space that joint fronts do not know.
     """
-    if spec.cost_model != "maestro":
-        raise UserError("joint fronts are priced by maestro", "cost_model", "maestro")
     if spec.cores > 2:
         raise UserError("joint fronts are of chips with one or two cores", "cores", "2")
+    known = {"cost_model": "maestro", "graph": "chain", "dram": None}
+    for option, value in known.items():
+        if getattr(spec, option) != value:
+            raise UserError(f"joint fronts do not know {getattr(spec, option)!r}", option, str(value))
+    if spec.mapping == "free":
+        raise UserError("joint fronts have one mapping a layer and core", "mapping", "fixed or fastest")
     parts = [_of_dataflow(layers, spec, name) for name in spec.dataflows]
     cycles_DL, energy_DL, l1_DL, l2_DL, pes_D, width_D = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Prices(spec, cycles_DL, energy_DL, l1_DL, l2_DL, pes_D, width_D)

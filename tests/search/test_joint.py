@@ -198,7 +198,14 @@ def test_what_a_table_lacks_is_said(tmp_path, old, new, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"cores": 3}, "one or two"), ({"cost_model": "loopnest"}, "maestro")]
+    ("options", "message"),
+    [
+        ({"cores": 3}, "one or two"),
+        ({"cost_model": "loopnest"}, "cost_model"),
+        ({"graph": "dag"}, "graph"),
+        ({"dram": "8 GB/s"}, "dram"),
+        ({"mapping": "free"}, "mapping"),
+    ],
 )
 def test_chips_that_joint_fronts_do_not_know(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
