@@ -1,6 +1,6 @@
 """The guide of a diffusion model: it predicts what noised networks are worth, and its gradient leads to better ones.
 
-Source: DiffusionNAG, An et al. 2024, arXiv:2305.16943, section 3.2 (a predictor of noised networks that reads the time).
+Source: DiffusionNAG, An et al. 2024, arXiv:2305.16943, section 3.2 (a predictor of noised networks and times).
 
 Legend: N samples, V genes, K values of a gene.
 """

@@ -47,7 +47,7 @@ class DiffusionNAG(GuidedSearch):
     initial: Annotated[int, Field(ge=2)] = 20
     batch: Annotated[int, Field(ge=1)] = 20
     drawn: Annotated[int, Field(ge=1)] = 64
-    guidance: Annotated[float, Field(ge=0)] = 2.0
+    guidance: Annotated[float, Field(ge=0)] = 4.0
     training: Annotated[int, Field(ge=1)] = 500
     fitting: Annotated[int, Field(ge=1)] = 300
     steps: Annotated[int, Field(ge=2)] = 50
