@@ -161,3 +161,18 @@ def test_no_time_means_no_candidates_after_the_first_look():
     records, _ = run(Budget(candidates=500, batch=8, minutes=1e-9))
     assert len(records) <= 8
     assert np.isfinite([r.seconds for r in records]).all()
+
+
+class TrainsAll(RandomSearch):
+    prunes = False
+
+
+def test_a_strategy_may_have_networks_judged_that_break_a_limit(cascade):
+    """They are trained, and stay infeasible; the next search over the cascade prunes again."""
+    space, records = ProductSpace({"net.a": Line(), "hw": Line()}), []
+    search(TrainsAll(), space, cascade, GOALS, Budget(candidates=60, batch=10), 0, records.extend)
+    broken = [r for r in records if r.metrics.get("energy_j", 0) > 6]
+    assert broken
+    assert all("quality" in r.metrics and r.status is Status.INFEASIBLE for r in broken)
+    search(RandomSearch(), space, cascade, GOALS, Budget(candidates=1), 0)
+    assert cascade.prunes
