@@ -142,7 +142,8 @@ def _run(setup: Setup, recorder: Recorder, progress: Progress | None, executor: 
         summary |= {"limits": _limits(problem, {}), "tasks": {}, "chip": None, "device": None, "artifacts": {}}
         summary["binding"] = _binding(found)
     summary |= {"seconds": journal.total_s, "stages": dict(journal.seconds), "peak_bytes": journal.peak_bytes}
-    summary["bill"] = bill(journal.total_s, journal.cpu_s)
+    is_whole = problem.workers.options.get("address") is None  # workers elsewhere are not measured
+    summary["bill"] = bill(journal.total_s, journal.earlier_cpu_s + journal.cpu_s, journal.peak_bytes, is_whole)
     _report(setup, summary, found, others, folder)
     write_text(folder / "summary.json", json.dumps(summary, indent=2))
     journal.event("run ends", seconds=round(journal.total_s, 3), feasible=bool(best))
