@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
     @app.command("run")
     def run(
         file: Annotated[Path, typer.Argument(help="A problem file; archip init writes one.")],
-        out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder. [default: runs/NAME]")] = None,
+        out: Annotated[
+            str | None, typer.Option("--out", "-o", help="The run's folder, or a URL of one. [default: runs/NAME]")
+        ] = None,
         seed: Annotated[int | None, typer.Option(min=0, help="In place of the problem's seed.")] = None,
         store: Annotated[
             str | None,
@@ -66,7 +68,7 @@ def register(app: typer.Typer) -> None:
         run_and_show(problem if store is None else problem.kept_in(store), out, as_json, quiet)
 
 
-def run_and_show(problem: Problem, out: Path | None, as_json: bool, quiet: bool) -> None:
+def run_and_show(problem: Problem, out: str | Path | None, as_json: bool, quiet: bool) -> None:
     """Run a problem with progress, show what came out, and end with the exit code that says so."""
     from archip.search.run import run as search_and_finish
 

@@ -32,6 +32,7 @@ from archip.search.journal import Journal
 from archip.search.lineage import LineageFile, traced
 from archip.search.loop import search
 from archip.search.recorder import Recorder
+from archip.search.remote import is_url, staged
 from archip.search.runs import open_run
 from archip.search.setup import Setup, prepare
 from archip.search.table_answer import table_answer
@@ -70,7 +71,8 @@ def run(
 
     Args:
         problem: a problem, its dict, or the path of a problem file.
-        folder: the run's folder; by default ``runs/<name of the problem>``.
+        folder: the run's folder; by default ``runs/<name of the problem>``. A URL (``s3://bucket/run``) is worked on in
+            a local folder and sent at the end.
         store: path or URL of the records, in place of the problem's; by default they are in the folder.
         workers: in place of the problem's: a number of processes, ``ray``, ``ray://HOST:PORT``, or an executor.
 
@@ -81,6 +83,9 @@ def run(
         problem = Problem.load(problem)
     elif not isinstance(problem, Problem):
         problem = Problem.from_dict(problem)
+    if folder is not None and is_url(folder):
+        with staged(str(folder)) as stage:
+            return run(problem, stage, progress, store, workers)
     folder = Path(folder or Path("runs") / problem.name)
     if store is not None:
         problem = problem.kept_in(store)
