@@ -57,20 +57,28 @@ class Tabular:
     def _same_N(self) -> np.ndarray:
         return self.rows.keys.same_N if self.merge else np.arange(self.rows.n_rows)
 
+    @cached_property
+    def _places(self) -> list[tuple[str, dict[Any, int]]]:
+        """Of each gene, value → code."""
+        return [(name, {value: code for code, value in enumerate(knob.values)}) for name, knob in self.knobs.items()]
+
     def row(self, genotype: Mapping[str, Any]) -> int:
         """The row of a genotype.
 
         Raises:
             UserError: a gene or value that the table does not know, or a genotype that it has no row of.
         """
-        codes = []
-        for name, knob in self.knobs.items():
-            if name in genotype and genotype[name] not in knob.values:
-                raise UserError(f"{genotype[name]!r} is not in the table", name, f"one of {list(knob.values)[:12]}")
-            codes.append(knob.values.index(genotype[name]) if name in genotype else INACTIVE)
-        for name in genotype:
-            if name not in self.knobs:
-                raise UserError(f"unknown gene {name!r}", right=nearest(name, self.knobs))
+        try:
+            codes = [places[genotype[name]] if name in genotype else INACTIVE for name, places in self._places]
+        except (KeyError, TypeError):
+            for name, knob in self.knobs.items():
+                if name in genotype and genotype[name] not in knob.values:
+                    right = f"one of {list(knob.values)[:12]}"
+                    raise UserError(f"{genotype[name]!r} is not in the table", name, right) from None
+            raise
+        if len(codes) - codes.count(INACTIVE) < len(genotype):
+            name = next(name for name in genotype if name not in self.knobs)
+            raise UserError(f"unknown gene {name!r}", right=nearest(name, self.knobs))
         row = None if INACTIVE in codes and self._is_grid else self._steps.row(codes)
         if row is None:
             raise UserError(f"the table {self.rows.name} has no row of {dict(genotype)}")
