@@ -4,7 +4,7 @@
     python -m benchmarks.default_strategy limits [DEVICE ...]    100 seeds, 100 queries, NAS-Bench-201 CIFAR-10
     python -m benchmarks.default_strategy --toy                  3 seeds, 20 queries, one table and one device
 
-Needs ARCHIP_DATA. Results are kept table by table, so that a run that was stopped goes on.
+Needs ARCHIP_DATA. Results are kept table by table; without names, those that are there already are not run again.
 
 Expected before the first run. Tables: against random search, local search and regularised evolution the mean of `auto`
 is the best, or Wilcoxon's signed-rank test over the seeds does not tell it from the best (p > 0.05), on every table.
@@ -98,9 +98,13 @@ def _readings(here: Setting, curves: Curves, shown_N: np.ndarray) -> dict[str, A
     }
 
 
+def _content() -> dict[str, Any]:
+    return json.loads(_FILE.read_text()) if _FILE.exists() else {"command": "python -m benchmarks.default_strategy"}
+
+
 def kept(part: str, name: str, found: Mapping[str, Any]) -> None:
     """Write one result into the file."""
-    content = json.loads(_FILE.read_text()) if _FILE.exists() else {"command": "python -m benchmarks.default_strategy"}
+    content = _content()
     content["machine"] = machine()
     content.setdefault(part, {})[name] = found
     _FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -119,6 +123,8 @@ def main() -> None:
     measure = on_table if arguments.part == "tables" else on_device
     seeds = arguments.seeds or (30 if arguments.part == "tables" else 100)
     for name in arguments.names or (table_names() if arguments.part == "tables" else _DEVICES):
+        if (done := _content().get(arguments.part, {}).get(name)) and done["seeds"] >= seeds and not arguments.names:
+            continue
         found = measure(name, seeds, 100)
         kept(arguments.part, name, found)
         print(name, json.dumps(found), flush=True)
