@@ -38,4 +38,8 @@ claims: venv     ## run the claims that are new or have changed; writes claims/L
 bench: venv      ## the demo against random search, stage by stage; writes benchmarks/results/
 	$(BIN)/python -m benchmarks.demo
 
-.PHONY: help venv demo test slow check claims bench
+RUNS ?= 200
+chaos: venv      ## runs that are killed, starved and confused, RUNS of them; each has to end as an undisturbed one
+	$(BIN)/python -m benchmarks.chaos --runs $(RUNS)
+
+.PHONY: help venv demo test slow check claims bench chaos

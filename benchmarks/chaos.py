@@ -1,7 +1,7 @@
 """Does a run survive what machines do? Each disturbed run, continued until it is done, ends as an undisturbed one does.
 
     python -m benchmarks.chaos               200 runs (make chaos)
-    python -m benchmarks.chaos --runs 20     the reduced form of CI (make chaos-short)
+    python -m benchmarks.chaos --runs 14     two of each disturbance, as CI does (make chaos RUNS=14)
 
 Disturbances, drawn for each run: ``driver``: kill -9 of the driver, one to three times; ``worker``: kill -9 of a
 worker, one to three times; ``disk``: a disk that is full (a small tmpfs; where mounting is not allowed, a limit on the
@@ -149,7 +149,7 @@ def _undisturbed(folder: Path, hang: bool) -> Any:
 
 def _told(folder: Path, store: str | None) -> Any:
     """Records and front of a run that is done."""
-    run = open_run(store or folder / "run", "run" if store else None)
+    run = open_run(store or folder / "run" / "records.sqlite", "run")
     try:
         records = [(r.number, r.candidate.id, sorted(r.metrics.items()), str(r.status)) for r in run.records(SEARCH)]
         return {"records": records, "front": [r.candidate.id for r in run.front(SEARCH)], "state": run.state,
