@@ -28,10 +28,12 @@ from archip.core.objectives import Goals
 from archip.core.protocols import RunContext
 from archip.evaluators.cost import limit_cycles
 from archip.hardware.accelerator import Accelerator
-from archip.hardware.chip.bounds import ChipLimits, no_limits
-from archip.hardware.chip.search import Best, Metric, best_chip
-from archip.hardware.chip.space import ChipSpec
-from archip.hardware.chip.table import CostTable, accelerator_of, unit_rows
+from archip.hardware.chip.bounds import ChipLimits, no_limits, surveyed
+from archip.hardware.chip.dominance import undominated_cores
+from archip.hardware.chip.extras import unit_rows
+from archip.hardware.chip.search import Metric, best_chip
+from archip.hardware.chip.space import ChipSpec, CoreDesign
+from archip.hardware.chip.table import CostTable, accelerator_of
 from archip.hardware.cost import layer_costs
 from archip.hardware.schedule._label_dp import NEVER
 from archip.ir.workload import Workload, workload
@@ -41,8 +43,6 @@ __all__ = ["ChipDesigner"]
 
 _FJ = 1e-15  # unit of energies, as in `hardware/chip/table.py` under loopnest
 _REMEMBERED = 4096  # workloads and designs
-_METRICS: tuple[Metric, ...] = ("latency", "energy", "area")
-_FIELDS: dict[Metric, str] = {"latency": "cycles", "energy": "energy", "area": "area"}
 
 
 class ChipDesigner:
@@ -68,8 +68,8 @@ class ChipDesigner:
     def __call__(self, networks: Candidate, goals: Goals, least: str) -> Candidate:
         """The candidate of these networks with the chip that has the least of `least` within the limits.
 
-        Where no chip keeps them, the chip that misses them by the least sum of shares among: for each limit, the best
-        chip without it; for each metric, the least one. Where a layer runs on no core, a chip that shows it.
+        Where no chip keeps them, one of at most two cores that misses them by little: by the cheap bounds of
+        `hardware/chip`, not by its schedule. Where a layer runs on no core, a chip that shows it.
         """
         texts = tuple(canonical_json(networks.net[task.name]) for task in self.tasks)
         return replace(networks, hw=self._designed(texts, goals, cast("Metric", least)))
@@ -92,23 +92,8 @@ class ChipDesigner:
             return first
         limits = chip_limits(goals, table)
         best = best_chip(table, limits, least)
-        if best.point is None:
-            best = self._near(table, limits, goals)
-        assert best.point is not None
-        return self.chip.genotype([Core(*best.table.designs[d][:3]) for d in best.point.designs])
-
-    def _near(self, table: CostTable, limits: ChipLimits, goals: Goals) -> Best:
-        """The chip that misses the limits least of those that are best with one limit gone, or with all."""
-        free = no_limits(table)
-        limited: list[Metric] = [m for m in _METRICS if getattr(limits, _FIELDS[m]) < getattr(free, _FIELDS[m])]
-        for rest in (limits, free):
-            asked: list[tuple[Metric, ChipLimits]] = [
-                (m, rest._replace(**{_FIELDS[m]: getattr(free, _FIELDS[m])})) for m in limited
-            ]
-            found = [best for m, loose in asked if (best := best_chip(table, loose, m)).point is not None]
-            if found:
-                return min(found, key=lambda best: goals.violation(_metrics(best)))
-        raise AssertionError("without limits there is a chip")
+        designs = _near(table, limits) if best.point is None else [best.table.designs[d] for d in best.point.designs]
+        return self.chip.genotype([Core(*design[:3]) for design in designs])
 
     def _table(self, texts: tuple[str, ...]) -> CostTable:
         parts = [self._units(i, text) for i, text in enumerate(texts)]
@@ -190,15 +175,14 @@ def chip_limits(goals: Goals, table: CostTable) -> ChipLimits:
     return limits
 
 
-def _metrics(best: Best) -> dict[str, float]:
-    point, table = best.point, best.table
-    assert point is not None
-    return {
-        "latency_cycles": float(point.cycles),
-        "latency_s": point.cycles / table.clock_hz,
-        "energy_j": point.energy * table.energy_unit_j,
-        "area_mm2": point.area / 1e6,
-    }
+def _near(table: CostTable, limits: ChipLimits) -> list[CoreDesign]:
+    """The chip, of at most two cores if it may, whose bounds exceed the limits by the least sum of shares."""
+    cores = undominated_cores(table)
+    cores = replace(cores, cores=max(cores.min_cores, min(2, cores.cores)))
+    chips = surveyed(cores, no_limits(cores))
+    most_3 = np.array([limits.area, limits.cycles, limits.energy])
+    short_N = np.maximum(chips.bounds_N3 / most_3 - 1, 0).sum(axis=1)
+    return [cores.designs[d] for d in chips.chips_NK[short_N.argmin()] if d >= 0]
 
 
 def _row_keys(work: Workload) -> list[bytes]:

@@ -20,7 +20,7 @@ from pydantic import Field
 from archip.core.candidate import Candidate, Genotype
 from archip.core.record import Record
 from archip.strategies._base import AskTell
-from archip.strategies._outer import Named, Outer, design_space, designer_of, schedules_for
+from archip.strategies._outer import Named, Outer, design_space, designer_of, made, schedules_for
 
 __all__ = ["Alternating"]
 
@@ -37,6 +37,9 @@ class Alternating(AskTell):
     outer: Named = "nsga2"
     turn: Annotated[int, Field(ge=1)] = 40
     solves_chips: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        made(self.outer, "outer")
 
     def begin(self) -> None:
         self._designer = designer_of(self.space)

@@ -20,7 +20,7 @@ from pydantic import Field
 from archip.core.candidate import Candidate
 from archip.core.record import Record, Status
 from archip.strategies._base import AskTell
-from archip.strategies._outer import Named, Outer, design_space
+from archip.strategies._outer import Named, Outer, design_space, made
 
 __all__ = ["AsicThenNas"]
 
@@ -38,6 +38,9 @@ class AsicThenNas(AskTell):
 
     chips: Annotated[int, Field(ge=1)] = 200
     outer: Named = "nasaic"
+
+    def __post_init__(self) -> None:
+        made(self.outer, "outer")
 
     def begin(self) -> None:
         self._outer = Outer(self.outer, design_space(self.space).networks, self.goals)

@@ -32,8 +32,11 @@ class Joint:
 
     search: Named = "nsga2"
 
+    def __post_init__(self) -> None:
+        made(self.search, "search")
+
     def start(self, space: CandidateSpace, goals: Goals) -> None:
-        self._strategy = made(self.search, "joint.search")
+        self._strategy = made(self.search, "search")
         self._strategy.start(design_space(space), goals)
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Candidate]:

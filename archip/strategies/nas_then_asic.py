@@ -22,7 +22,7 @@ from archip.core.candidate import Candidate, Genotype
 from archip.core.objectives import Goals, Objective
 from archip.core.record import Record
 from archip.strategies._base import AskTell
-from archip.strategies._outer import Named, Outer, design_space, designer_of, schedules_for
+from archip.strategies._outer import Named, Outer, design_space, designer_of, made, schedules_for
 
 __all__ = ["NasThenAsic"]
 
@@ -40,6 +40,9 @@ class NasThenAsic(AskTell):
     outer: Named = "nasaic"
     solves_chips: ClassVar[bool] = True
     prunes: ClassVar[bool] = False  # networks are trained whatever they cost
+
+    def __post_init__(self) -> None:
+        made(self.outer, "outer")
 
     def begin(self) -> None:
         self._designer = designer_of(self.space)

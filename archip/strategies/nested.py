@@ -23,7 +23,7 @@ from archip.core.candidate import Candidate
 from archip.core.errors import UserError
 from archip.core.record import Record
 from archip.strategies._base import AskTell
-from archip.strategies._outer import Named, Outer, design_space, designer_of, schedules_for
+from archip.strategies._outer import Named, Outer, design_space, designer_of, made, schedules_for
 
 __all__ = ["Nested"]
 
@@ -40,6 +40,9 @@ class Nested(AskTell):
     outer: Named = "nsga2"
     least: tuple[Literal["latency", "energy", "area"], ...] | None = None
     solves_chips: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        made(self.outer, "outer")
 
     def begin(self) -> None:
         self._designer = designer_of(self.space)

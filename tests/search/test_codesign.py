@@ -76,7 +76,7 @@ def test_least_latency_or_area_as_by_trying_all_chips(seed, least, metric):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_where_no_chip_keeps_the_limits_the_answer_is_near_them(seed):
-    """Half of the least latency: nothing is feasible; the chip misses by little more than the best one does."""
+    """Half of the least latency: nothing is feasible; the chip is chosen by bounds, which are 5 % off at most here."""
     networks = _networks(20 + seed)
     fastest = min(m["latency_cycles"] for m in _unlimited(networks))
     goals = Goals(QUALITY, (Limit("latency_cycles", fastest // 2), Limit("area_mm2", 100.0)))
@@ -84,7 +84,7 @@ def test_where_no_chip_keeps_the_limits_the_answer_is_near_them(seed):
     tried = [goals.violation(m) for m in _everything(stage, networks)]
     (found,) = stage.evaluate([designer(networks, goals, "energy")])
     assert min(tried) > 0
-    assert goals.violation(found.metrics) == pytest.approx(min(tried), rel=1e-9)
+    assert min(tried) <= goals.violation(found.metrics) <= 1.05 * min(tried) + 0.05
 
 
 def test_prices_are_those_of_the_cost_table_whatever_was_priced_before():

@@ -99,9 +99,14 @@ def test_without_a_solver_they_say_so(name):
         registry.create("strategies", name).start(space, TOY_GOALS)
 
 
-def test_an_outer_strategy_that_does_not_exist_is_named():
-    with pytest.raises(UserError, match="nsga2"):
-        registry.create("strategies", "nested", {"outer": "nsga3"}).start(ToySpace(), TOY_GOALS)
+@pytest.mark.parametrize("outer", ["nsga3", {"nsga2": {"populatoin": 3}}, {"nsga2": {}, "mcts": {}}])
+def test_an_outer_strategy_that_does_not_exist_is_refused_before_anything_runs(outer):
+    for name in ("nested", "alternating", "nas_then_asic", "asic_then_nas"):
+        with pytest.raises(UserError) as error:
+            registry.create("strategies", name, {"outer": outer})
+        assert error.value.where.startswith(f"{name}.outer")
+    with pytest.raises(UserError, match="nsga3"):
+        registry.create("strategies", "joint", {"search": "nsga3"})
 
 
 def test_joint_asks_as_the_strategy_inside_does():
