@@ -225,3 +225,6 @@ def _show_why_not(console: Console, result: ChipResult) -> None:
         _show_chips(console, chips)
     for metric in (name for name, chip in result.nearest.items() if chip is None):
         console.print(f"Without the limit on {metric} nothing is feasible either.", highlight=False)
+    if result.alone:
+        console.print("The least of these of any chip, whatever the other limits:")
+        _show_chips(console, {f"least {metric}": chip for metric, chip in result.alone.items()})

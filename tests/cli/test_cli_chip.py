@@ -74,6 +74,9 @@ def test_nothing_feasible_names_the_bound_and_the_nearest_chips(spec):
     least = archip.chip([A, B], spec, "area=20 mm2", minimise="latency").front[0]
     assert nearest["latency_cycles"] == least.latency_cycles
     assert told["nearest"]["area"] is None  # no chip takes 1 us at any area
+    smallest = archip.chip([A, B], spec, minimise="area").front[0]
+    assert told["alone"]["area"]["area_mm2"] == smallest.area_mm2
+    assert "latency" not in told["alone"]
     text = run(A, B, "--spec", spec, "--limits", "latency=1 us, area=20 mm2").stdout
     assert "least latency" in text
     assert "Without the limit on area nothing is feasible either" in text

@@ -73,6 +73,7 @@ class ChipResult:
         minimise: what the best chip has least of; None for a Pareto set.
         nearest: where nothing is feasible: for each limit, the chip that comes nearest to it within the other limits;
             None where even without this limit nothing is feasible.
+        alone: for each limit where `nearest` is None: the chip with least of it, whatever the other limits.
         last_bound: where nothing is feasible: the bound that excluded the last chips.
         classes: where asked for: metric → class → its best chip; worth: metric → what the wider class saves.
     """
@@ -83,6 +84,7 @@ class ChipResult:
     certificate: Certificate
     seconds: float
     nearest: dict[str, FoundChip | None] = field(default_factory=dict)
+    alone: dict[str, FoundChip] = field(default_factory=dict)
     last_bound: str | None = None
     classes: dict[Metric, dict[ChipClass, OfClass]] = field(default_factory=dict)
     worth: dict[Metric, dict[str, float | None]] = field(default_factory=dict)
@@ -97,7 +99,8 @@ class ChipResult:
         }
         if not self.front:
             nearest = {name: None if chip is None else chip.as_json() for name, chip in self.nearest.items()}
-            told |= {"last_bound": self.last_bound, "nearest": nearest}
+            alone = {name: chip.as_json() for name, chip in self.alone.items()}
+            told |= {"last_bound": self.last_bound, "nearest": nearest, "alone": alone}
         if self.classes:
             told["classes"] = {
                 metric: {kind: best.as_json() for kind, best in of_class.items()} | {"worth": self.worth[metric]}
@@ -151,7 +154,13 @@ def explore(
         certificate = best.certificate
     why: dict[str, Any] = {}
     if not chips and certificate.n_open == 0:
-        why = {"nearest": _nearest(table, bounds, limits or {}), "last_bound": certificate.last_bound}
+        nearest = _nearest(table, bounds, limits or {})
+        alone: dict[str, FoundChip] = {}
+        for metric in METRICS:
+            if metric in nearest and nearest[metric] is None:
+                best = _best(table, no_limits(table), metric)
+                alone |= {} if best.point is None else {metric: _told(best.table, best.point)}
+        why = {"nearest": nearest, "alone": alone, "last_bound": certificate.last_bound}
     if classes:
         left_s = time_limit_s - (time.monotonic() - began)
         why |= dict(zip(("classes", "worth"), class_optima(table, bounds, left_s), strict=True))

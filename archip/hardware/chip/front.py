@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -26,12 +25,12 @@ from archip.hardware.chip.dominance import undominated_cores
 from archip.hardware.chip.search import Point
 from archip.hardware.chip.space import n_chips
 from archip.hardware.chip.table import CostTable
-from archip.hardware.schedule._label_dp import NEVER
 
 __all__ = ["ChipFront", "pareto_chips"]
 
 _ROOM = 1 << 14  # points that a thread may find at a time
 _SMALLEST, _LARGEST = 8, 512  # chips of a thread's share of a block
+_Points = tuple[np.ndarray, np.ndarray, np.ndarray]  # points, designs, core of each layer
 _GAP_SAMPLE = 4096  # smallest open chips whose distance to the front is computed
 
 
@@ -102,6 +101,14 @@ class _Walk:
             if not len(members):
                 return np.concatenate(points), np.concatenate(cores), counts
 
+    def know(self, points_N3: np.ndarray, area: int) -> None:
+        """Steps of other points (cycles, energy, area) of at most this area."""
+        small_N3 = points_N3[points_N3[:, 2] <= area]
+        while self.n_steps + len(small_N3) >= len(self.stair_S2):
+            self.stair_S2 = np.concatenate([self.stair_S2, np.empty_like(self.stair_S2)])
+        rows = np.column_stack([np.zeros(len(small_N3), np.int64), small_N3[:, :2]])
+        self.n_steps = merge(self.stair_S2, self.n_steps, np.ascontiguousarray(rows))
+
     def merge(self, points: np.ndarray, cores: np.ndarray, counts: np.ndarray) -> None:
         while self.n_steps + len(points) >= len(self.stair_S2):
             self.stair_S2 = np.concatenate([self.stair_S2, np.empty_like(self.stair_S2)])
@@ -110,7 +117,7 @@ class _Walk:
         self.cores.append(cores)
         self.counts += counts
 
-    def front(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def front(self) -> _Points:
         """(points, designs, cores) that nothing beats."""
         n_layers = len(self.table.layers)
         points = np.concatenate([np.zeros((0, 3), np.int64), *self.points])
@@ -142,7 +149,8 @@ def pareto_chips(
     fewer = None
     if table.cores > max(2, table.min_cores) and PartialSurvey.suits(cores):
         fewer = pareto_chips(replace(table, cores=table.cores - 1), limits, time_limit_s, threads, advanced)
-        chips = _with_fewer(cores, fewer, limits, deadline)
+        sets = PartialSurvey(cores, known_points(fewer.points_N3))
+        chips = surveyed(cores, limits, deadline, table.cores, sets)
     else:
         chips = surveyed(cores, limits, deadline)
     walked = _Walk(cores, chips, limits)
@@ -150,37 +158,34 @@ def pareto_chips(
     with ThreadPoolExecutor(threads) as pool:
         while begin < n and time.monotonic() <= deadline:
             block = np.arange(begin, min(n, begin + threads * size))
+            if fewer is not None:
+                walked.know(fewer.points_N3, int(chips.bounds_N3[begin, 0]))
             for found in list(pool.map(walked.share, [block[i::threads] for i in range(threads)])):
                 walked.merge(*found)
             begin, size = begin + len(block), min(_LARGEST, 2 * size)
             advanced(begin, n)
-    return ChipFront(*walked.front(), _certificate(table, walked, begin, fewer), cores)
+    points = walked.front() if fewer is None else _joined(walked.front(), fewer)
+    return ChipFront(*points, _certificate(table, walked, begin, fewer), cores)
 
 
-def _with_fewer(cores: CostTable, fewer: ChipFront, limits: ChipLimits, deadline: float) -> Survivors:
-    """Chips of the most cores that no chip of fewer cores excludes, and those of fewer cores that have points."""
-    sets = PartialSurvey(cores, known_points(fewer.points_N3))
-    chips = surveyed(cores, limits, deadline, cores.cores, sets)
-    old_NK = np.unique(fewer.designs_NK, axis=0)
-    bounds = [cores.area_D[old_NK] * (old_NK >= 0), cores.cycles_DL[old_NK], cores.prices_DL[old_NK]]
-    is_absent = (old_NK < 0)[..., None]
-    least_NL = np.where(is_absent, NEVER, bounds[1]).min(axis=1)
-    chain_N = np.max([least_NL[:, a:b].sum(axis=1) for a, b in pairwise(cores.first_C.tolist())], axis=0)
-    energy_N = np.where(is_absent, np.inf, bounds[2]).min(axis=1).sum(axis=1).astype(np.int64)
-    padded_NK = np.pad(old_NK, ((0, 0), (0, cores.cores - old_NK.shape[1])), constant_values=-1)
-    chips_NK = np.concatenate([chips.chips_NK, padded_NK])
-    bounds_N3 = np.concatenate([chips.bounds_N3, np.column_stack([bounds[0].sum(axis=1), chain_N, energy_N])])
-    order = np.lexsort(bounds_N3.T[::-1])
-    return chips._replace(chips_NK=chips_NK[order], bounds_N3=np.ascontiguousarray(bounds_N3[order]))
+def _joined(found: _Points, fewer: ChipFront) -> _Points:
+    """(points, designs, cores) of both that nothing beats; of equal points that of fewer cores stays."""
+    n_absent = found[1].shape[1] - fewer.designs_NK.shape[1]
+    padded_NK = np.pad(fewer.designs_NK, ((0, 0), (0, n_absent)), constant_values=-1)
+    points, designs, cores = (
+        np.concatenate(parts) for parts in zip((fewer.points_N3, padded_NK, fewer.core_NL), found, strict=True)
+    )
+    told_N3 = points[:, [2, 0, 1]]
+    order = np.lexsort(told_N3.T[::-1])
+    order = order[lasting(np.ascontiguousarray(told_N3[order]))]
+    return points[order], designs[order], cores[order]
 
 
 def _certificate(table: CostTable, walked: _Walk, n_walked: int, fewer: ChipFront | None) -> Certificate:
     """Counts of all chips, and the gap where some are open."""
     if fewer is not None:
         more = _certificate(replace(table, min_cores=table.cores), walked, n_walked, None)
-        n_again = len(np.unique(fewer.designs_NK, axis=0))  # counted in both
-        told = summed([fewer.certificate, more])
-        return replace(told, solved=told.solved - n_again, n_open=told.n_open + n_again)
+        return summed([fewer.certificate, more])
     chips, (corner, relaxed, solved, n_unsolved, _) = walked.chips, walked.counts.tolist()
     enumerated = n_chips(table.use_DR, table.totals_R, table.min_cores, table.cores)
     reached = chips.counts["within_totals"] if chips.least is None else enumerated
