@@ -128,44 +128,41 @@ def _writers(place: str | None, what: str, batch: int, seconds: float, n_writers
     for process in processes:
         assert process.stdout is not None
         process.stdout.readline()
-    began, load = time.perf_counter(), os.getloadavg()[0]
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    load = os.getloadavg()[0]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    written = sum(int(process.communicate()[0]) for process in processes)
-    wall_s = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)  # opening and imports of the writers included
-    cpu_s = after.ru_utime + after.ru_stime - spent.ru_utime - spent.ru_stime
+    told = [json.loads(process.communicate()[0]) for process in processes]
+    written, cpu_s, wall_s = (sum(t[i] for t in told) for i in range(3))
     return {
         "what": what,
         "writers": n_writers,
         "batch": batch,
         "n": written,
-        "per_s": round(written / wall_s),
-        "cpu_s": round(cpu_s, 2),
+        "per_s": round(n_writers * written / wall_s),
+        "cpu_us_each": round(1e6 * cpu_s / written, 1),
         "load": load,
     }
 
 
 def write(place: str, writer: int, batch: int, what: str, seconds: float) -> None:
-    """Part of a process: write for some seconds, say how much it was."""
+    """Part of a process: write for some seconds; say how much it was, and the processor and wall time of it."""
     store = open_store(place)
     store.begin("big", _PROBLEM, GOALS, "key")
     prepared = records(writer * 10_000_000, writer * 10_000_000 + 40_000)
     print("ready", flush=True)
     sys.stdin.readline()
-    n, ends = 0, time.perf_counter() + seconds
-    while time.perf_counter() < ends and n + batch <= len(prepared):
+    n, began, spent = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() < began + seconds and n + batch <= len(prepared):
         part = prepared[n : n + batch]
         if what == "records":
             n += store.append("big", "nsga2", part)
         else:
             store.put([(r.candidate.id, "cost", r.candidate.parts, Outcome(r.metrics, seconds=0.25)) for r in part])
             n += len(part)
+    print([n, time.process_time() - spent, time.perf_counter() - began], flush=True)
     store.close()
-    print(n, flush=True)
 
 
 def grow(place: str, n: int) -> dict[str, Any]:

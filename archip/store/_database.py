@@ -217,8 +217,8 @@ def _row(key: str, stage: str, parts: Mapping[str, Genotype], outcome: Outcome) 
     return {
         "key": key,
         "stage": stage,
-        "parts": plain(dict(parts)),
-        "metrics": plain(dict(outcome.metrics)),
+        "parts": dict(parts),  # canonical, and metrics are finite: JSON as they are
+        "metrics": dict(outcome.metrics),
         "status": str(outcome.status),
         "reason": text(outcome.reason),
         "seconds": outcome.seconds,

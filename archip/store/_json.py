@@ -15,4 +15,6 @@ def plain(value: Any) -> Any:
 
 def text(value: str) -> str:
     """`value` as every database can keep it: without NUL and without halves of characters."""
+    if value.isascii() and "\0" not in value:
+        return value
     return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

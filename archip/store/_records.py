@@ -20,7 +20,7 @@ from archip.core.errors import ArchipError, UserError
 from archip.core.objectives import Goals
 from archip.core.pareto import dominates, non_dominated_mask
 from archip.core.record import Record, Status
-from archip.store._json import plain, text
+from archip.store._json import text
 from archip.store._schema import FRONT, RECORDS, RUNS, SEARCHES
 
 __all__ = ["Kept", "append", "numbers_in", "of_candidate", "read", "read_front", "updated_front"]
@@ -190,8 +190,8 @@ def _row(where: tuple[str, str], record: Record, source: str) -> dict[str, Any]:
         "search": where[1],
         "number": record.number,
         "candidate": record.candidate.id,
-        "genotypes": plain(record.candidate.to_json()),
-        "metrics": plain(dict(record.metrics)),
+        "genotypes": record.candidate.to_json(),  # canonical, and metrics are finite: JSON as they are
+        "metrics": dict(record.metrics),
         "status": str(record.status),
         "reason": text(record.reason),
         "seconds": record.seconds,
