@@ -20,7 +20,7 @@ from archip.evaluators._block_costs import BlockCosts
 from archip.spaces._activity import activity
 from archip.strategies._coded_nsga2 import CodedNSGA2
 
-__all__ = ["Found", "surrogate_front"]
+__all__ = ["BlockCosts", "Found", "surrogate_front"]
 
 _METRICS = ("latency_s", "energy_j")
 
