@@ -44,16 +44,16 @@ def run(options: argparse.Namespace) -> None:
         recorder.done({"front": [r.candidate.id for r in found.front]})
 
 
-def jumping_clock(seed: int) -> None:
-    """Let the clock of this process jump by up to a day, back and forth, one call in twenty."""
-    rng, real, offset = random.Random(seed), time.time, [0.0]
+class JumpingClock:
+    """The time of day, off by up to a day, by another amount after one call in twenty."""
 
-    def now() -> float:
-        if rng.random() < 0.05:
-            offset[0] = rng.uniform(-86400, 86400)
-        return real() + offset[0]
+    def __init__(self, seed: int) -> None:
+        self._rng, self._real, self._offset = random.Random(seed), time.time, 0.0
 
-    time.time = now
+    def __call__(self) -> float:
+        if self._rng.random() < 0.05:
+            self._offset = self._rng.uniform(-86400, 86400)
+        return self._real() + self._offset
 
 
 if __name__ == "__main__":
@@ -68,7 +68,7 @@ if __name__ == "__main__":
     parser.add_argument("--file-bytes", type=int, help="no file may become larger: stands for a full disk")
     given = parser.parse_args()
     if given.clock is not None:
-        jumping_clock(given.clock)
+        time.time = JumpingClock(given.clock)
     if given.file_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_bytes, given.file_bytes))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
