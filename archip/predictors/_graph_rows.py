@@ -5,11 +5,21 @@ Legend: N graphs, V nodes, K kinds (columns of a node), E edges of a cell, G gen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
+from math import log2, prod
 
 import numpy as np
 
-__all__ = ["cell_rows", "n_columns", "unpacked", "vertex_rows"]
+from archip.core.errors import UserError
+from archip.ir.graph import Graph, Node
+
+__all__ = ["NODE_COLUMNS", "cell_rows", "graph_rows", "n_columns", "unpacked", "vertex_rows"]
+
+_KINDS = ("input", "conv", "norm", "pool", "linear", "add", "mul", "concat", "other")
+_LIKE = {"batch_norm": "norm", "layer_norm": "norm", "avg_pool": "pool", "max_pool": "pool", "global_avg_pool": "pool",
+         "matmul": "linear"}  # fmt: skip
+NODE_COLUMNS = len(_KINDS) + 4  # kinds, then log of channels and of positions, kernel, log of multiply-accumulates
 
 
 def n_columns(nodes: int, kinds: int) -> int:
@@ -57,3 +67,56 @@ def vertex_rows(codes_NG: np.ndarray, most: int, n_operators: int) -> np.ndarray
     kinds_NVK[np.arange(len(codes_NG)), n_N - 1, n_operators + 1] = 1
     pairs_NP = (codes_NG[:, most - 1 :] == 1).astype(float)
     return np.concatenate([pairs_NP, kinds_NVK.reshape(len(codes_NG), -1)], axis=1)
+
+
+def graph_rows(graphs: Sequence[Graph], nodes: int) -> np.ndarray:
+    """Of computation graphs, without nodes that no output needs: operator, output size, kernel, multiply-accumulates.
+
+    Source: the computation graphs of GENNAPE, arXiv:2211.17226; sizes as logarithms, in parts of usual ones.
+
+    Raises:
+        UserError: a graph of more than `nodes` nodes.
+    """
+    rows_NF = np.zeros((len(graphs), n_columns(nodes, NODE_COLUMNS)))
+    place = np.zeros((nodes, nodes), dtype=int)
+    place[np.triu_indices(nodes, 1)] = np.arange(nodes * (nodes - 1) // 2)
+    for row_F, graph in zip(rows_NF, graphs, strict=True):
+        names = _needed(graph)
+        if len(names) > nodes:
+            raise UserError(f"a graph of {len(names)} nodes", "nodes", "as many at least")
+        number = {name: i for i, name in enumerate(names)}
+        for name in names:
+            node = graph.node.get(name)
+            first = nodes * (nodes - 1) // 2 + number[name] * NODE_COLUMNS
+            row_F[first : first + NODE_COLUMNS] = _node_columns(graph, name, node)
+            for value in node.inputs if node else ():
+                row_F[place[number[value.partition(":")[0]], number[name]]] = 1
+    return rows_NF
+
+
+def _needed(graph: Graph) -> list[str]:
+    """Inputs and nodes from which an output is computed, in their order."""
+    needed = {value.partition(":")[0] for value in graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            needed |= {value.partition(":")[0] for value in node.inputs}
+    return [name for name in (*(i.name for i in graph.inputs), *(n.name for n in graph.nodes)) if name in needed]
+
+
+def _node_columns(graph: Graph, name: str, node: Node | None) -> np.ndarray:
+    kind = "input" if node is None else _LIKE.get(node.op, node.op)
+    shape, kernel, macs = graph.shapes[name], (0,), 0.0
+    if node is not None:
+        kernel = tuple(node.attrs.get("kernel", (0,)))
+        read = graph.shapes[node.inputs[0]] if node.inputs else shape
+        if kind == "conv":
+            macs = prod(shape[1:]) * prod(kernel) * read[1] / node.attrs.get("groups", 1)
+        elif kind == "linear":
+            macs = prod(shape[1:]) * read[-1]
+    sizes = [
+        log2(shape[1] if len(shape) > 1 else 1) / 10,
+        log2(prod(shape[2:])) / 10,
+        kernel[0] / 8,
+        log2(1 + macs) / 25,
+    ]
+    return np.r_[[float(kind == k or (k == "other" and kind not in _KINDS)) for k in _KINDS], sizes]

@@ -20,7 +20,7 @@ OPTIONS = {
     "cross_validated": {"candidates": ["ridge", "gp"], "folds": 5},
     "ensemble_selection": {"candidates": ["ridge", "gp"]},
     "gnn": {"kinds": 4, "hidden": 16, "layers": 1},
-    "near_best": {"candidates": ["ridge", "gp"]},
+    "gennape": {"contrast": 60, "clusters": 2},
 }
 COARSE = {
     "boosted_trees": 0.9,
