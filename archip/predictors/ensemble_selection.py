@@ -2,35 +2,74 @@
 
 Choose it instead of `cross_validated` where samples are few: a choice of one can be wrong, a mean is seldom.
 Source: Caruana et al. 2004, section 2 (forward selection with replacement): starting from nothing, the candidate is
-added that makes the mean of all that were added order left-out samples best (Kendall's tau).
+added that makes the mean of all that were added order left-out samples best (Kendall's tau). The variance is that of
+the mixture: the members' own and what they differ by.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field
 
+from archip.core import registry
+from archip.core.errors import UserError
+from archip.core.problem import Plug
 from archip.predictors._agreement import kendall
-from archip.predictors._weighted_mean import WeightedMean
+from archip.predictors._left_out import left_out
+from archip.predictors._predictor import Predictor, from_json
 
 __all__ = ["EnsembleSelection"]
 
 
 @dataclass
-class EnsembleSelection(WeightedMean):
+class EnsembleSelection(Predictor):
     """The mean of the predictors that were selected, as often as they were.
 
     Attributes:
+        candidates: predictors by name, with options if need be.
         rounds: how many are added; the same one may be added again.
+        folds: parts of the samples that are left out in turn.
     """
 
+    candidates: tuple[Any, ...] = ("ridge", "gp", "boosted_trees", "normal_scores")
     rounds: Annotated[int, Field(ge=1)] = 10
+    folds: Annotated[int, Field(ge=2)] = 5
+    seed: Annotated[int, Field(ge=0)] = 0
 
-    def weights(self, held_out_CN: np.ndarray, y_N: np.ndarray) -> np.ndarray:
-        return _selected(held_out_CN, y_N, self.rounds) / self.rounds
+    def __post_init__(self) -> None:
+        self._plugs = [Plug.of(candidate) for candidate in self.candidates]
+        if not self._plugs:
+            raise UserError("there is no predictor to select from", "candidates", "at least one")
+        for plug in self._plugs:
+            registry.create("predictors", plug.name, plug.options)
+
+    def fit(self, X_NF: np.ndarray, y_N: np.ndarray) -> Self:
+        tried = [(plug, left_out(plug, X_NF, y_N, self.folds, self.seed)) for plug in self._plugs]
+        able = [(plug, row_N) for plug, row_N in tried if row_N is not None]
+        if not able:
+            raise UserError("no candidate can learn from these samples", "ensemble_selection.candidates")
+        counts_C = _selected(np.array([row_N for _, row_N in able]), y_N, self.rounds)
+        self._weights_E = counts_C[counts_C > 0] / self.rounds
+        plugs = [plug for (plug, _), count in zip(able, counts_C, strict=True) if count]
+        self.members = [registry.create("predictors", p.name, p.options).fit(X_NF, y_N) for p in plugs]
+        return self
+
+    def predict(self, X_MF: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean_EM, std_EM = np.swapaxes([member.predict(X_MF) for member in self.members], 0, 1)
+        mean_M = self._weights_E @ mean_EM
+        return mean_M, np.sqrt(self._weights_E @ (std_EM**2 + (mean_EM - mean_M) ** 2))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"weights_E": self._weights_E, "members": [member.to_json() for member in self.members]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._weights_E = np.array(state["weights_E"])
+        self.members: list[Predictor] = [from_json(member) for member in state["members"]]
 
 
 def _selected(held_out_CN: np.ndarray, y_N: np.ndarray, rounds: int) -> np.ndarray:

@@ -23,6 +23,7 @@ OPTIONS = {
     "gennape": {"contrast": 60, "clusters": 2},
 }
 COARSE = {
+    "gennape": 2.0,
     "boosted_trees": 0.9,
     "gnn": 0.65,
     "mlp": 0.65,
