@@ -48,7 +48,7 @@ def _about(entry: Entry, record: Record) -> dict[str, Any]:
     return {
         "id": record.candidate.id,
         "number": record.number,
-        "search": entry.run.problem.strategy.name,
+        "search": _search_of(entry, record),
         "status": str(record.status),
         "reason": record.reason,
         "seconds_text": quantity(record.seconds, "time"),
@@ -56,6 +56,15 @@ def _about(entry: Entry, record: Record) -> dict[str, Any]:
         "metrics": [_metric(goals, name, value) for name, value in record.metrics.items()],
         "parts": [{"name": name, "genes": _genes(genotype)} for name, genotype in record.candidate.parts.items()],
     }
+
+
+def _search_of(entry: Entry, record: Record) -> str:
+    """The search that told this record."""
+    n = record.number
+    for search in entry.run.searches():
+        if any(r.candidate.id == record.candidate.id for r in entry.run.records(search, n, n + 1)):
+            return search
+    return ""
 
 
 def _metric(goals: Goals, name: str, value: float) -> dict[str, Any]:

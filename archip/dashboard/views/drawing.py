@@ -134,7 +134,7 @@ def _lines(boxes: Mapping[str, _Box], inner: float) -> tuple[list[str], int]:
 
 def _drawn(box: _Box, inner: float) -> str:
     x, y = _centre(box, inner) - _WIDE / 2, box.row * (_TALL + _GAP_Y)
-    first = _short(f"{box.op.replace('_', ' ')} {box.about}".strip())
+    told = f"{box.op.replace('_', ' ')} {box.about}".strip()
     below = box.name if box.is_end else ", ".join([box.name, *(op.replace("_", " ") for op in box.follows)])
     second = _shape(box.shape) if box.is_end else _short(below)
     kind = "end" if box.is_end else OPS[box.op].kind
@@ -142,7 +142,7 @@ def _drawn(box: _Box, inner: float) -> str:
     return (
         f"<g><title>{escape(f'{box.op} {box.about}: {below} gives {_shape(box.shape)}')}</title>"
         f'<rect class="{kind}" x="{x:.0f}" y="{y}" width="{_WIDE}" height="{_TALL}" rx="7"/>'
-        f'<text x="{middle:.0f}" y="{y + 18}" text-anchor="middle">{escape(first)}</text>'
+        f'<text x="{middle:.0f}" y="{y + 18}" text-anchor="middle">{escape(_short(told))}</text>'
         f'<text class="about" x="{middle:.0f}" y="{y + 34}" text-anchor="middle">{escape(second)}</text></g>'
     )
 
