@@ -54,6 +54,8 @@ def _compile_chips() -> None:
     spec = ChipSpec(pes=PEs(total=256, step=64))
     for minimise in ("energy", "latency", "area", None):
         explore({"a": work, "b": work}, spec, minimise=minimise)
+    for spec in (ChipSpec(cores=3, pes=PEs(total=192, step=64)), ChipSpec(pes=PEs(total=128, step=64), dram="8 GB/s")):
+        explore({"a": work, "b": work}, spec)
 
 
 if __name__ == "__main__":
