@@ -2,7 +2,8 @@
 
 Choose it where a network is layers with the same few decisions each and neighbours of a good network are good: it
 never strays from the best network by more than one class. On NAS-Bench-Graph it is no better than random search within
-noise (claims/auto_gnn.py); evolution is. A class is the knobs that differ by the number at their end
+noise (claims/auto_gnn.py); evolution is: that table has two classes where the paper has six, and to change the class of
+operators is to draw all of them anew. A class is the knobs that differ by the number at their end
 only (`op1`, `op2` …).
 In every step a class is drawn in proportion to the entropy of what its controller would decide, an LSTM proposes the
 class anew, and the rest stays as in the best network so far, which a better one replaces.
