@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from archip.ir.workload import workload
     from archip.search.chip import chip
     from archip.search.run import Result, run
+    from archip.search.runs import Run
+    from archip.search.runs import open_run as load
 
 _HOME = {
     "ArchipError": "core.errors",
@@ -34,15 +36,19 @@ _HOME = {
     "Problem": "core.problem",
     "Record": "core.record",
     "Result": "search.run",
+    "Run": "search.runs",
     "UserError": "core.errors",
     "chip": "search.chip",
     "front": "core.pareto",
     "layer_costs": "hardware.cost",
+    "load": "search.runs",
     "read_onnx": "ir.read_onnx",
     "read_torch": "ir.read_torch",
     "run": "search.run",
     "workload": "ir.workload",
 }
+
+_OTHERWISE = {"load": "open_run"}  # names at home that differ
 
 __all__ = [
     "ArchipError",
@@ -52,10 +58,12 @@ __all__ = [
     "Problem",
     "Record",
     "Result",
+    "Run",
     "UserError",
     "chip",
     "front",
     "layer_costs",
+    "load",
     "read_onnx",
     "read_torch",
     "run",
@@ -66,7 +74,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'archip' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"archip.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"archip.{_HOME[name]}"), _OTHERWISE.get(name, name))
 
 
 def __dir__() -> list[str]:

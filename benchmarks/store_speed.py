@@ -46,12 +46,12 @@ _BATCH, _LARGE, _TIMED, _SAMPLE = 32, 5_000, 60, 2_000
 _PROBLEM = {"name": "big", "strategy": {"nsga2": {"population": 64}}}
 
 
-def main(toy: bool, sizes: list[int]) -> dict[str, Any]:
+def main(toy: bool, sizes: list[int], stores: list[str]) -> dict[str, Any]:
     """Measure, print the tables, return the figures."""
     seconds = 1.0 if toy else 15.0
     result: dict[str, Any] = {"load_before": os.getloadavg(), "writers": [], "growth": [], "opening": []}
     with tempfile.TemporaryDirectory() as folder, _places(Path(folder)) as place:
-        for kind in ("sqlite", "postgresql"):
+        for kind in stores:
             if place(kind, "x") is None:
                 result[f"{kind}_left_out"] = reason_against()
                 continue
@@ -231,6 +231,8 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--stores", nargs="+", default=["sqlite", "postgresql"])
+    parser.add_argument("--out", type=Path, help="write the figures there, not to benchmarks/results")
     parser.add_argument("--part", choices=["write", "grow", "opened"])
     parser.add_argument("--place", default="")
     parser.add_argument("--n", type=int, default=0)
@@ -247,7 +249,9 @@ if __name__ == "__main__":
     elif given.part:
         print(json.dumps({"grow": grow, "opened": opened}[given.part](given.place, given.n)))
     else:
-        figures = main(given.toy, [1_000, 2_000] if given.toy else given.sizes)
+        figures = main(given.toy, [1_000, 2_000] if given.toy else given.sizes, given.stores)
         print(figures["holds"])
-        if not given.toy:
+        if given.out:
+            given.out.write_text(json.dumps(figures, indent=1) + "\n")
+        elif not given.toy:
             write_result("store_speed", "python -m benchmarks.store_speed", figures)
