@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _NOT_FEASIBLE = 3
+_INTERRUPTED = 130
 _SHOWN = 20  # points of a Pareto set on the screen
 
 
@@ -79,7 +80,7 @@ def register(app: typer.Typer) -> None:
         """Find the best chip for networks that are fixed, proven, or the exact Pareto set of latency, energy and area.
 
         Cost tables are kept in the user's cache folder: an interrupted or repeated command prices nothing twice.
-        Exit codes: 0 done, 2 the input cannot be used, 3 no chip keeps all limits.
+        Exit codes: 0 done, 2 the input cannot be used, 3 no chip keeps all limits, 130 interrupted.
 
         Examples:
 
@@ -95,20 +96,24 @@ def register(app: typer.Typer) -> None:
         if plot is not None:
             check_plot_name(plot)
         networks, space = read_networks(models), load_spec(spec, cost_model, graph, dram)
-        with RichProgress(Console(stderr=True), quiet or not front) as progress:
-            bar = _Bar(progress)
-            result = find_chip(
-                networks,
-                space,
-                limits,
-                minimise=None if front else minimise,
-                time_limit_s=math.inf if time_limit is None else time_limit,
-                threads=threads,
-                cache=cache_folder(),
-                advanced=bar.advanced,
-                classes=classes,
-                tolerance=tolerance,
-            )
+        try:
+            with RichProgress(Console(stderr=True), quiet or not front) as progress:
+                bar = _Bar(progress)
+                result = find_chip(
+                    networks,
+                    space,
+                    limits,
+                    minimise=None if front else minimise,
+                    time_limit_s=math.inf if time_limit is None else time_limit,
+                    threads=threads,
+                    cache=cache_folder(),
+                    advanced=bar.advanced,
+                    classes=classes,
+                    tolerance=tolerance,
+                )
+        except KeyboardInterrupt:
+            typer.echo("interrupted; costs that were computed are kept, the same command goes on from them", err=True)
+            raise typer.Exit(_INTERRUPTED) from None
         if plot is not None and result.front:
             write_chip_plot(plot, result, _proof(result))
         if out is not None:

@@ -138,6 +138,16 @@ def test_free_mappings_tell_the_clusters(tmp_path):
     assert free.energy_j <= archip.chip([A], options | {"mapping": "fastest"}).front[0].energy_j
 
 
+def test_an_interrupted_command_says_that_it_goes_on(spec, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archip.search.chip.chip", interrupted)
+    done = run(A, "--spec", spec)
+    assert done.exit_code == 130
+    assert "the same command goes on" in done.stderr
+
+
 def test_a_time_limit_gives_the_proven_gap(spec):
     done = archip.chip([A, B], spec, minimise=None, time_limit_s=0)
     assert done.certificate.n_open > 0
