@@ -36,7 +36,7 @@ class DiffusionNAG(GuidedSearch):
 
     Attributes:
         batch: candidates evaluated before the guide is trained again.
-        drawn: networks drawn each round.
+        drawn: networks drawn each round; who asks for more before telling results gets random ones.
         guidance: weight of the guide's gradient beside the score; 0 draws from the space as it is.
         training: steps of the diffusion model, once.
         fitting: steps of the guide, each round.
@@ -61,8 +61,8 @@ class DiffusionNAG(GuidedSearch):
         self._n_learnt = 0
 
     def plan(self, rng: np.random.Generator) -> Sequence[Candidate]:
-        if self._n_learnt == len(self.told) and (more := self.new(self._order, self.batch)):
-            return more  # nothing was told since: the next of the same draw
+        if self._model is not None and self._n_learnt == len(self.told):
+            return self.new(self._order, self.batch)  # nothing was told since: the next of the same draw, if any
         self._n_learnt = len(self.told)
         if self._model is None:
             self._model = self._trained(rng)
