@@ -15,6 +15,14 @@ from _runs import made_run  # noqa: E402
 from _served import TOKEN, Served, serving  # noqa: E402
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _patience():
+    """A made-up run gives no signs of life; on a busy machine it would soon count as interrupted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archip.search.runs.LOST_S", 1e9)
+        yield
+
+
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory) -> Path:
     """A folder with two runs, one of which goes on, and something that is none."""

@@ -140,7 +140,7 @@ def _drawn(box: _Box, inner: float) -> str:
     kind = "end" if box.is_end else OPS[box.op].kind
     middle = x + _WIDE / 2
     return (
-        f"<g><title>{escape(f'{box.op} {box.about}: {below} gives {_shape(box.shape)}')}</title>"
+        f"<g><title>{escape(f'{told}: {below} gives {_shape(box.shape)}')}</title>"
         f'<rect class="{kind}" x="{x:.0f}" y="{y}" width="{_WIDE}" height="{_TALL}" rx="7"/>'
         f'<text x="{middle:.0f}" y="{y + 18}" text-anchor="middle">{escape(_short(told))}</text>'
         f'<text class="about" x="{middle:.0f}" y="{y + 34}" text-anchor="middle">{escape(second)}</text></g>'
