@@ -9,6 +9,7 @@ from archip.testing.toy import ToyKnobs
 SMALL_CHIP = {"pes": {"total": 256, "step": 32}, "bandwidth": {"total": "16 GB/s", "step": "4 GB/s"}}
 TOY_OPTIONS = {
     "chip": SMALL_CHIP,
+    "nb101": {"channels": 8, "stacks": 2, "cells": 1},
     "tabular": {"table": str(Path(__file__).parent.parent / "data" / "tables" / "grid.yaml")},
     "product": {"parts": {"net.a": ToyKnobs(2), "net.b": ToyKnobs(3), "hw": ToyKnobs(1)}},
 }
