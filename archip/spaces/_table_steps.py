@@ -41,23 +41,16 @@ class GridSteps:
     same_N: np.ndarray
 
     @cached_property
-    def _radix(self) -> list[int]:
-        sizes = [len(knob.values) for knob in self.knobs]
-        return [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
-
-    @cached_property
-    def _row_at(self) -> list[int]:
-        """Number of a genotype in mixed radix → row of its network."""
-        row_at = np.empty(len(self.codes_NG), dtype=np.int64)
-        row_at[self.codes_NG.astype(np.int64) @ np.array(self._radix)] = self.same_N
-        return row_at.tolist()
+    def _row_of(self) -> dict[tuple[int, ...], int]:
+        """Codes of a genotype → row of its network."""
+        return dict(zip(map(tuple, self._codes), self.same_N.tolist(), strict=True))
 
     @cached_property
     def _codes(self) -> list[list[int]]:
         return self.codes_NG.tolist()
 
     def row(self, codes: Sequence[int]) -> int:
-        return self._row_at[sum(code * unit for code, unit in zip(codes, self._radix, strict=True))]
+        return self._row_of[tuple(codes)]
 
     def mutate(self, row: int, rng: np.random.Generator) -> int:
         codes = self._codes[row]
