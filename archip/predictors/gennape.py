@@ -1,7 +1,8 @@
 """GENNAPE: networks of any space by their computation graphs: an encoder without labels, an expert for each cluster.
 
 Choose it to learn from the networks of one space and a few of another; `Gennape.features` turns graphs into what it is
-fitted to, and `tuned` goes on with the few. Within one space, with many samples, the space's own features say more.
+fitted to, and `tuned` goes on with the few. Experimental: from NAS-Bench-101 to 201 it ranks worse than plain `gnn` on
+the same rows (claims/gennape.py). Within one space, with many samples, the space's own features say more.
 Answers that are NaN are networks without label: only the encoder learns from them.
 Source: Mills et al. 2023, arXiv:2211.17226: a graph encoder by contrastive learning, positives weighted by how similar
 graphs are (spectrum of the Laplacian, and cost); fuzzy c-means on the embeddings; what is predicted is the mean of one
