@@ -9,8 +9,8 @@ help:            ## this list
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,serve]' pytest hypothesis ruff pyright codespell \
-		deptry httpx playwright prometheus-client
+	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,serve,remote]' pytest hypothesis ruff pyright codespell \
+		deptry httpx playwright prometheus-client 'moto[s3]' flask flask-cors
 	$(BIN)/python -m archip.hardware.compile
 	touch $@
 

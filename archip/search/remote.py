@@ -23,6 +23,7 @@ from archip.core.files import make_folder, replacing, write_text
 __all__ = ["is_url", "staged"]
 
 _LIST = ".sent.json"  # of the stage: what both sides had when they were last equal
+_BUCKETS = {"s3", "gs", "az"}  # have no folders; to make one would make the bucket
 _RIGHT = "see that the bucket exists and that its credentials are set"
 
 
@@ -88,7 +89,8 @@ def _send(files: Any, root: str, stage: Path) -> None:
             continue
         if known.get(name, [None])[0] != _state(path):
             remote = f"{root.rstrip('/')}/{name}"
-            files.makedirs(remote.rpartition("/")[0], exist_ok=True)
+            if not _BUCKETS & {files.protocol, *files.protocol}:
+                files.makedirs(remote.rpartition("/")[0], exist_ok=True)
             files.put_file(str(path), remote)
             files.invalidate_cache()
             known[name] = [_state(path), files.checksum(remote)]

@@ -18,6 +18,7 @@ def nodes(n: int) -> Iterator[Any]:
     """A `ray.cluster_utils.Cluster` of `n` nodes with one processor each, and a head without any."""
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - its name; at 15 whatever else runs here would starve them
     import ray
     from ray.cluster_utils import Cluster
 

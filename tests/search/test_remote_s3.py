@@ -24,7 +24,7 @@ def bucket(monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     import fsspec
 
-    fsspec.filesystem("s3").mkdir("bucket")
+    fsspec.filesystem("s3").makedirs("bucket", exist_ok=True)
     yield "s3://bucket/runs/first"
     fsspec.filesystem("s3").clear_instance_cache()
     server.stop()
