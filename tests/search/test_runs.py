@@ -68,7 +68,7 @@ def test_a_store_elsewhere_gives_the_same_records(problem, tmp_path):
     with pytest.raises(UserError, match="which run"):
         open_run(place)
     with pytest.raises(UserError, match="second"):
-        open_run(place, "third")
+        open_run(place, "second_")
     for seen in (here, there, by_name):
         seen.close()
 
