@@ -10,7 +10,7 @@ help:            ## this list
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,serve,remote]' pytest hypothesis ruff pyright codespell \
-		deptry httpx playwright prometheus-client 'moto[s3]' flask flask-cors
+		deptry httpx playwright prometheus-client 'moto[s3]' flask flask-cors mkdocs-material 'mkdocstrings[python]'
 	$(BIN)/python -m archip.hardware.compile
 	touch $@
 
@@ -32,6 +32,9 @@ check: venv      ## format, lint, types, spelling, dependencies
 	$(BIN)/codespell
 	$(BIN)/deptry archip
 
+docs: venv       ## build the documentation into build/site; every broken link is an error
+	$(BIN)/mkdocs build --strict --quiet
+
 claims: venv     ## run the claims that are new or have changed; writes claims/LEDGER.md
 	$(BIN)/python -m claims
 
@@ -42,4 +45,4 @@ RUNS ?= 200
 chaos: venv      ## runs that are killed, starved and confused, RUNS of them; each has to end as an undisturbed one
 	$(BIN)/python -m benchmarks.chaos --runs $(RUNS)
 
-.PHONY: help venv demo test slow check claims bench chaos
+.PHONY: help venv demo test slow check docs claims bench chaos

@@ -119,7 +119,8 @@ def workload(
 
     Args:
         graph: its nodes may state their own bits (quantised models do), which then count.
-        weight_bits, activation_bits: one width for all rows, or row → width; rows that are not named have 8.
+        weight_bits: one width for all rows, or row → width; rows that are not named have 8.
+        activation_bits: likewise.
         density: share of the weights that are not zero, for all rows, or row → share; 1 where not named.
 
     Raises:
