@@ -14,9 +14,10 @@ import numpy as np
 
 from archip.evaluators.cost import ChipPlan
 from archip.export.chip_yaml import describe
+from archip.hardware.chip._layer_prices import CLUSTERS
 from archip.hardware.chip.explore import FoundChip
 from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec, CoreDesign
-from archip.hardware.chip.table import FASTEST, accelerator_of, unit_rows
+from archip.hardware.chip.table import accelerator_of, unit_rows
 from archip.hardware.cost import layer_costs
 from archip.hardware.models import maestro
 from archip.hardware.schedule._schedule import Schedule
@@ -117,7 +118,7 @@ def _priced(layers: LayerTable, spec: ChipSpec, design: CoreDesign) -> dict[str,
     dataflow, shipped = MAESTRO_DATAFLOWS[design.dataflow]
     width = int(design.bandwidth // spec.clock_hz)
     is_free = spec.mapping == "fastest" and dataflow != "rs"
-    clusters = FASTEST if is_free else (shipped,)
+    clusters = CLUSTERS if is_free else (shipped,)
     sizes = {"pes": design.pes, "noc_bandwidth": width, "corrected": spec.corrected}
     tables = [maestro.costs(layers, dataflow, cluster=cluster, **sizes) for cluster in clusters]
     keys = [

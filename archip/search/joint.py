@@ -32,7 +32,7 @@ from archip.hardware.chip.space import ChipSpec, CoreDesign, n_chips
 from archip.hardware.schedule._label_dp import NEVER
 from archip.search._joint_kernels import chips_of, stair_volume, sweep
 from archip.search.chip import cache_folder
-from archip.search.joint_table import Prices, Profiles, layer_prices, profiles_of
+from archip.search.joint_table import Prices, Profiles, prices_of, profiles_of
 from archip.spaces.tabular import Tabular
 
 __all__ = [
@@ -206,7 +206,7 @@ def joint_front(
     spec = spec or ChipSpec()
     name, asked = space.rows.search(search)
     profiles = profiles_of(space, name)
-    prices = layer_prices(profiles.layers, spec)
+    prices = prices_of(profiles.layers, spec)
     relevant = profiles.relevant
     known, found = np.zeros((0, 3), np.int64), []
     counts = np.zeros(len(_COUNTS), np.int64)

@@ -28,7 +28,7 @@ from archip.hardware.chip.space import ChipSpec
 from archip.hardware.schedule._label_dp import NEVER
 from archip.search._joint_kernels import assign, chips_of
 from archip.search.joint import lasting_cores, merged, swept, volume
-from archip.search.joint_table import Prices, Profiles, layer_prices, profiles_of
+from archip.search.joint_table import Prices, Profiles, prices_of, profiles_of
 from archip.spaces.chip import Chip, Core
 from archip.spaces.product import ProductSpace
 from archip.spaces.tabular import Tabular
@@ -64,7 +64,7 @@ class JointBench:
 
     @cached_property
     def prices(self) -> Prices:
-        return layer_prices(self.profiles.layers, self.spec)
+        return prices_of(self.profiles.layers, self.spec)
 
     @cached_property
     def score_M(self) -> np.ndarray:

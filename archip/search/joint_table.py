@@ -21,17 +21,16 @@ from archip.core import registry
 from archip.core.errors import UserError, nearest
 from archip.core.record import metric
 from archip.data._table_spec import Networks
-from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec
-from archip.hardware.chip.table import FASTEST
+from archip.hardware.chip._layer_prices import layer_prices
+from archip.hardware.chip.space import ChipSpec
 from archip.hardware.models import maestro
-from archip.hardware.schedule._label_dp import NEVER
 from archip.ir.layer_table import LayerTable
 from archip.ir.workload import workload
 from archip.search._joint_kernels import unbeaten
 from archip.spaces._network import NetworkSpace
 from archip.spaces.tabular import Tabular
 
-__all__ = ["Prices", "Profiles", "layer_prices", "profiles_of"]
+__all__ = ["Prices", "Profiles", "prices_of", "profiles_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +181,7 @@ class Prices:
         return np.ceil(maestro.area_um2(self.pes_D, self.width_D, l1_D, l2_D)).astype(np.int64)
 
 
-def layer_prices(layers: LayerTable, spec: ChipSpec) -> Prices:
+def prices_of(layers: LayerTable, spec: ChipSpec) -> Prices:
     """Every distinct layer on every core design of a space of chips with one or two cores.
 
     Raises:
@@ -196,44 +195,7 @@ def layer_prices(layers: LayerTable, spec: ChipSpec) -> Prices:
             raise UserError(f"joint fronts do not know {getattr(spec, option)!r}", option, str(value))
     if spec.mapping == "free":
         raise UserError("joint fronts have one mapping a layer and core", "mapping", "fixed or fastest")
-    parts = [_of_dataflow(layers, spec, name) for name in spec.dataflows]
-    cycles_DL, energy_DL, l1_DL, l2_DL, pes_D, width_D = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Prices(spec, cycles_DL, energy_DL, l1_DL, l2_DL, pes_D, width_D)
-
-
-def _of_dataflow(layers: LayerTable, spec: ChipSpec, name: str) -> tuple[np.ndarray, ...]:
-    """All designs of one dataflow, every layer at its cluster of least cycles, of equal ones of least energy."""
-    dataflow, shipped = MAESTRO_DATAFLOWS[name]
-    designs = [d for d in spec.designs if d.dataflow == name]
-    pes_D = np.array([d.pes for d in designs])
-    width_D = np.array([int(d.bandwidth // spec.clock_hz) for d in designs])
-    is_free = spec.mapping == "fastest" and dataflow != "rs"
-    best: tuple[np.ndarray, ...] | None = None
-    for cluster in FASTEST if is_free else (shipped,):
-        one = _at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected)
-        if best is not None:
-            better = (one[0] < best[0]) | ((one[0] == best[0]) & (one[1] < best[1]))
-            one = tuple(np.where(better, new, old) for new, old in zip(one, best, strict=True))
-        best = one
-    assert best is not None
-    return *best, pes_D, width_D
-
-
-def _at_cluster(
-    layers: LayerTable, dataflow: str, pes_D: np.ndarray, width_D: np.ndarray, cluster: int, corrected: bool
-) -> tuple[np.ndarray, ...]:
-    """Cycles, energy in 1/100 MAC, and elements of L1 and L2; [D, L]."""
-    n, shape = len(layers), (len(pes_D), len(layers))
-    rows = layers.select(np.tile(np.arange(n), len(pes_D)))
-    each = {"pes": np.repeat(pes_D, n), "noc_bandwidth": np.repeat(width_D, n)}
-    out = maestro.costs(rows, dataflow, cluster=cluster, corrected=corrected, **each)
-    can = out["mapped"]
-    at_l2, at_l1 = (
-        sum(out[f"{tensor}_{level}_{way}"] for tensor in ("input", "weight", "output") for way in ("read", "write"))
-        for level in ("l2", "l1")
-    )
-    energy = 1861 * at_l2 + 168 * at_l1 + 100 * out["num_macs"]
-    values = (out["runtime_cycles"], energy, out["l1_req_elems"], out["l2_req_elems"])
-    return tuple(
-        np.where(can, value, NEVER if i == 0 else 0).reshape(shape).astype(np.int64) for i, value in enumerate(values)
-    )
+    parts = [layer_prices(layers, spec, name) for name in spec.dataflows]
+    *costs, pes, width = zip(*parts, strict=True)
+    cycles_DL, energy_DL, l1_DL, l2_DL = (np.concatenate(part, axis=1)[0] for part in costs)
+    return Prices(spec, cycles_DL, energy_DL, l1_DL, l2_DL, np.concatenate(pes), np.concatenate(width))

@@ -14,6 +14,7 @@ from typing import Any
 
 from archip.core.errors import UserError, nearest
 from archip.core.units import parse_quantity
+from archip.hardware.chip._layer_prices import CLUSTERS
 from archip.hardware.chip.bounds import ChipLimits, no_limits
 from archip.hardware.chip.certificate import Certificate
 from archip.hardware.chip.classes import CLASSES, ChipClass, best_of_class, worth
@@ -21,7 +22,7 @@ from archip.hardware.chip.front import ChipFront, pareto_chips
 from archip.hardware.chip.general import GeneralFront, best_general, pareto_general
 from archip.hardware.chip.search import Best, Metric, Point, best_chip, key_of
 from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec
-from archip.hardware.chip.table import FASTEST, CostTable, cost_table
+from archip.hardware.chip.table import CostTable, cost_table
 from archip.ir.workload import Workload
 
 __all__ = ["METRICS", "ChipResult", "FoundChip", "OfClass", "class_optima", "explore", "parsed_limits"]
@@ -283,4 +284,4 @@ def _clusters(table: CostTable, point: Point) -> list[int] | None:
         return None
     dataflows = [table.designs[point.designs[core]].dataflow for core in point.core_L.tolist()]
     chosen = zip(dataflows, point.way_L.tolist(), strict=True)
-    return [MAESTRO_DATAFLOWS[name][1] if MAESTRO_DATAFLOWS[name][0] == "rs" else FASTEST[way] for name, way in chosen]
+    return [MAESTRO_DATAFLOWS[name][1] if MAESTRO_DATAFLOWS[name][0] == "rs" else CLUSTERS[way] for name, way in chosen]

@@ -29,20 +29,20 @@ from archip.core.errors import UserError
 from archip.core.files import make_folder, replacing
 from archip.core.registry import find
 from archip.hardware.accelerator import Accelerator
+from archip.hardware.chip._layer_prices import layer_prices
 from archip.hardware.chip.extras import Extras, extras_of, needs_extras, unit_rows
-from archip.hardware.chip.space import MAESTRO_DATAFLOWS, ChipSpec, CoreDesign
+from archip.hardware.chip.space import ChipSpec, CoreDesign
 from archip.hardware.cost import layer_costs
 from archip.hardware.models import maestro
 from archip.hardware.schedule._label_dp import NEVER
 from archip.ir.layer_table import LayerTable
 from archip.ir.workload import Workload
 
-__all__ = ["FASTEST", "CostTable", "accelerator_of", "cost_table", "unit_rows"]
+__all__ = ["CostTable", "accelerator_of", "cost_table", "unit_rows"]
 
 _FJ = 1e-15
 # Options that leave the costs of a layer on a core as they are.
 _NOT_IN_COSTS = ("cores", "min_cores", "mac_energy", "graph", "dram")
-FASTEST = (2, 4, 8, 16, 32, 64, 128, 256)  # clusters that mapping: fastest and free choose from
 _FORMAT = 2  # of the files of finished tables; older ones are not read
 _CHUNK = 256  # accelerators priced at a time: a killed run loses at most these
 
@@ -210,52 +210,10 @@ def _padded(costs_MDL: np.ndarray, n_ways: int, filler: int) -> np.ndarray:
 
 
 def _of_dataflow(layers: LayerTable, spec: ChipSpec, name: str) -> _Costs:
-    """All designs of one dataflow: every layer at its cluster of least cycles, then energy; or at all clusters."""
-    dataflow, shipped = MAESTRO_DATAFLOWS[name]
-    designs = [d for d in spec.designs if d.dataflow == name]
-    pes_D = np.array([d.pes for d in designs])
-    width_D = np.array([int(d.bandwidth // spec.clock_hz) for d in designs])
-    is_free = spec.mapping == "fastest" and dataflow != "rs"
-    if spec.mapping == "free" and dataflow != "rs":
-        every = [_at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected) for cluster in FASTEST]
-        cycles, energy, l1, l2 = (np.stack(part) for part in zip(*every, strict=True))
-        l1_D, l2_D = l1.max(axis=(0, 2)), l2.max(axis=(0, 2))  # whichever cluster is chosen
-        return _Costs(cycles, energy, maestro.area_um2(pes_D, width_D, l1_D, l2_D))
-    best: tuple[np.ndarray, ...] | None = None
-    for cluster in FASTEST if is_free else (shipped,):
-        one = _at_cluster(layers, dataflow, pes_D, width_D, cluster, spec.corrected)
-        if best is None:
-            best = one
-        else:
-            better = (one[0] < best[0]) | ((one[0] == best[0]) & (one[1] < best[1]))
-            best = tuple(np.where(better, new, old) for new, old in zip(one, best, strict=True))
-    assert best is not None
-    cycles_DL, energy_DL, l1_DL, l2_DL = best
-    area_D = maestro.area_um2(pes_D, width_D, l1_DL.max(axis=1), l2_DL.max(axis=1))
-    return _Costs(cycles_DL[None], energy_DL[None], area_D)
-
-
-def _at_cluster(
-    layers: LayerTable, dataflow: str, pes_D: np.ndarray, width_D: np.ndarray, cluster: int, corrected: bool
-) -> tuple[np.ndarray, ...]:
-    """Cycles, energy in 1/100 MAC, and elements of L1 and L2 that each layer needs; [D, L]."""
-    n, shape = len(layers), (len(pes_D), len(layers))
-    rows = layers.select(np.tile(np.arange(n), len(pes_D)))
-    each = {"pes": np.repeat(pes_D, n), "noc_bandwidth": np.repeat(width_D, n)}
-    out = maestro.costs(rows, dataflow, cluster=cluster, corrected=corrected, **each)
-    can = out["mapped"]
-    at_l2, at_l1 = (
-        sum(out[f"{tensor}_{level}_{way}"] for tensor in ("input", "weight", "output") for way in ("read", "write"))
-        for level in ("l2", "l1")
-    )
-    energy = 1861 * at_l2 + 168 * at_l1 + 100 * out["num_macs"]
-    columns = (
-        np.where(can, out["runtime_cycles"], NEVER),
-        np.where(can, energy, 0),
-        np.where(can, out["l1_req_elems"], 0),
-        np.where(can, out["l2_req_elems"], 0),
-    )
-    return tuple(column.reshape(shape) for column in columns)
+    """All designs of one dataflow, with buffers that suit every layer, whichever cluster is chosen."""
+    prices = layer_prices(layers, spec, name)
+    l1_D, l2_D = prices.l1_MDL.max(axis=(0, 2)), prices.l2_MDL.max(axis=(0, 2))
+    return _Costs(prices.cycles_MDL, prices.energy_MDL, maestro.area_um2(prices.pes_D, prices.width_D, l1_D, l2_D))
 
 
 def _priced_by_loopnest(networks: Mapping[str, Workload], spec: ChipSpec, path: Path | None) -> _Costs:
