@@ -14,11 +14,10 @@ from itertools import zip_longest
 
 from archip.ir.graph import Graph, Node
 from archip.ir.ops import attributes, weights
+from archip.nets.part import Part, Segments, joined, leading
 
-__all__ = ["CHANNELWISE", "Part", "Rooms", "Segments", "concat_rooms", "extent", "parts"]
+__all__ = ["CHANNELWISE", "Rooms", "concat_rooms", "parts"]
 
-Segments = tuple[tuple[int, int], ...]  # (start, stop) in the largest tensor, in order
-Part = tuple[Segments | int, ...]  # one entry an axis; a number is the size of a centre crop
 Rooms = Mapping[str, tuple[int, ...]]  # concatenation → room of each of its inputs
 
 # Operators whose output has the channels of an input.
@@ -37,11 +36,6 @@ def parts(graph: Graph, rooms: Rooms) -> dict[tuple[str, str], Part]:
         for name, shape in weights(node, [graph.shapes[i] for i in node.inputs]).items():
             found[node.name, name] = _part(node, name, shape, channels[node.inputs[0]], graph)
     return found
-
-
-def extent(part: Part) -> tuple[int, ...]:
-    """Shape of the smallest tensor that has this part."""
-    return tuple(axis if isinstance(axis, int) else axis[-1][1] for axis in part)
 
 
 def concat_rooms(graphs: Sequence[Graph]) -> dict[str, tuple[int, ...]]:
@@ -68,7 +62,7 @@ def _joins_channels(node: Node) -> bool:
 
 def _channels(graph: Graph, rooms: Rooms) -> dict[str, Segments]:
     """Value → places of its channels (axis 1) among those of the largest value of its name."""
-    found = {i.name: _leading(i.shape[1]) for i in graph.inputs}
+    found = {i.name: leading(i.shape[1]) for i in graph.inputs}
     for node in graph.nodes:
         found[node.name] = _output(node, graph, found, rooms)
     return found
@@ -78,30 +72,18 @@ def _output(node: Node, graph: Graph, channels: Mapping[str, Segments], rooms: R
     shape = graph.shapes[node.name]
     read = [channels[i] for i in node.inputs]
     if _joins_channels(node):
-        return _joined(read, rooms.get(node.name, ()))
+        return joined(read, rooms.get(node.name) or [s[-1][1] for s in read])
     if node.op == "flatten":
         inner = math.prod(graph.shapes[node.inputs[0]][2:])
         return tuple((a * inner, b * inner) for a, b in read[0])
     if node.op in CHANNELWISE or _is_depthwise(node, graph):
         same = [c for i, c in zip(node.inputs, read, strict=True) if graph.shapes[i][1] == shape[1]]
         return same[0]
-    return _leading(shape[1] if len(shape) > 1 else 1)
-
-
-def _joined(read: Sequence[Segments], rooms: Sequence[int]) -> Segments:
-    """Segments of a concatenation; those that touch become one."""
-    merged: list[tuple[int, int]] = []
-    offset = 0
-    for segments, room in zip(read, rooms or [s[-1][1] for s in read], strict=False):
-        for a, b in segments:
-            touches = bool(merged) and merged[-1][1] == offset + a
-            merged[-1:] = [(merged[-1][0], offset + b)] if touches else [*merged[-1:], (offset + a, offset + b)]
-        offset += room
-    return tuple(merged)
+    return leading(shape[1] if len(shape) > 1 else 1)
 
 
 def _part(node: Node, name: str, shape: Sequence[int], read: Segments, graph: Graph) -> Part:
-    axes: list[Segments | int] = [_leading(size) for size in shape]
+    axes: list[Segments | int] = [leading(size) for size in shape]
     if node.op in ("conv", "conv_transpose") and name == "weight":
         axes[2:] = shape[2:]
     if node.op == "batch_norm" or _is_depthwise(node, graph):
@@ -125,7 +107,3 @@ def _is_depthwise(node: Node, graph: Graph) -> bool:
         return False
     groups = attributes(node)["groups"]
     return groups > 1 and groups == graph.shapes[node.inputs[0]][1] == graph.shapes[node.name][1]
-
-
-def _leading(size: int) -> Segments:
-    return ((0, size),)

@@ -25,7 +25,8 @@ from archip.core.rng import integer_seed
 from archip.ir.graph import Graph
 from archip.ir.workload import workload
 from archip.nets.build import GraphModule
-from archip.nets.slices import CHANNELWISE, Part, concat_rooms, extent, parts
+from archip.nets.part import Part, extent, view
+from archip.nets.slices import CHANNELWISE, concat_rooms, parts
 from archip.nets.torch_form import attribute_names
 
 __all__ = ["SuperNet"]
@@ -70,8 +71,8 @@ class SuperNet(nn.Module):
         """The network as a module of its own with copies of its weights; its norms still need their statistics."""
         graph = self._make_graph(genotype)
         module = GraphModule(graph).to(next(self.parameters()).device)
-        for name, view in self._views(graph).items():
-            module.get_parameter(name).copy_(view)
+        for name, part in self._views(graph).items():
+            module.get_parameter(name).copy_(part)
         return module
 
     def _views(self, graph: Graph) -> dict[str, Tensor]:
@@ -85,7 +86,7 @@ class SuperNet(nn.Module):
         for name, part in self._parts(graph).items():
             if name not in store or any(a > b for a, b in zip(extent(part), store[name].shape, strict=True)):
                 raise CandidateError(f"the supernet has no room for {name} of shape {extent(part)}")
-            views[name] = _view(store[name], part)
+            views[name] = view(store[name], part)
         return views
 
     def _parts(self, graph: Graph) -> dict[str, Part]:
@@ -120,19 +121,6 @@ class SuperNet(nn.Module):
                 size = extent(part)
                 shapes[name] = tuple(map(max, size, shapes.get(name, size)))
         return shapes
-
-
-def _view(tensor: Tensor, part: Part) -> Tensor:
-    """The part of `tensor`, sharing its memory; only segments that do not touch have to be joined to a copy."""
-    for axis, wanted in enumerate(part):
-        if isinstance(wanted, int):
-            tensor = tensor.narrow(axis, (tensor.shape[axis] - wanted) // 2, wanted)
-        elif len(wanted) == 1:
-            ((start, stop),) = wanted
-            tensor = tensor.narrow(axis, start, stop - start)
-        else:
-            tensor = torch.cat([tensor.narrow(axis, a, b - a) for a, b in wanted], axis)
-    return tensor
 
 
 def _slim(graph: Graph) -> Graph:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from archip.ir.graph import Graph, GraphBuilder
-from archip.nets.slices import concat_rooms, extent, parts
+from archip.nets.part import extent
+from archip.nets.slices import concat_rooms, parts
 
 
 def two_branches(a: int, b: int, c: int = 4, kernel: int = 3) -> Graph:

@@ -1,0 +1,124 @@
+"""ElasticNet: a module with elastic ones inside, as one network that is set to any of its sub-networks.
+
+Train it with a rule of `train` that samples from its `space`; every sub-network is a genotype {name of size: value}.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from torch import nn
+
+from archip.core.errors import UserError, nearest
+from archip.core.knobs import Choice, Knob, KnobSpace
+from archip.nets.elastic.depth import ElasticDepth
+from archip.nets.elastic.layer import Elastic
+from archip.nets.elastic.size import Choices, Size
+
+__all__ = ["ElasticNet", "ElasticSpace"]
+
+_Within = tuple[tuple[Size, int], ...]
+
+
+class ElasticNet(nn.Module):
+    """All sub-networks of `module`; begins as the largest.
+
+    Attributes:
+        space: the sub-networks; sizes that only blocks left out would read are no genes.
+
+    Raises:
+        UserError: two sizes have the same name and different values.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.space = ElasticSpace(module)
+        self.choose({})
+
+    @property
+    def largest(self) -> dict[str, int]:
+        return self.space.canonical({name: knob.values[-1] for name, knob in self.space.knobs.items()})
+
+    @property
+    def smallest(self) -> dict[str, int]:
+        return self.space.canonical({name: knob.values[0] for name, knob in self.space.knobs.items()})
+
+    def choose(self, choice: Choices) -> ElasticNet:
+        """Become a sub-network; what `choice` does not name is the largest.
+
+        Raises:
+            UserError: an unknown name, or a value that is none of its choices.
+        """
+        checked = self.space.complete(choice)
+        for layer in self.module.modules():
+            if isinstance(layer, Elastic):
+                layer.choice = checked
+        return self
+
+    def forward(self, x: Any, choice: Choices | None = None) -> Any:
+        """Outputs of the sub-network `choice`, which it then is; of the present one if there is none."""
+        if choice is not None:
+            self.choose(choice)
+        return self.module(x)
+
+    def extract(self, choice: Choices | None = None) -> nn.Module:
+        """The sub-network `choice` (the present one) as an ordinary module with weights of its own.
+
+        Its outputs are those of the elastic network, bit by bit. Weights that layers share are shared no more.
+        """
+        if choice is not None:
+            self.choose(choice)
+        memo: dict[int, Any] = {}
+        for layer in reversed(list(self.module.modules())):  # what is inside comes first
+            if isinstance(layer, Elastic):
+                memo[id(layer)] = layer.extract(memo)
+        return copy.deepcopy(self.module, memo)
+
+
+class ElasticSpace(KnobSpace):
+    """The sub-networks of an elastic network, as a space to search; outer depths are decided before what they hold."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._sizes: dict[str, Size] = {}
+        self._uses: dict[str, list[_Within]] = {}
+        for size, within in _uses(module, ()):
+            if self._sizes.setdefault(size.name, size) != size:
+                other = self._sizes[size.name].values
+                raise UserError(f"values {other} and {size.values}", size.name, "one name, one size")
+            self._uses.setdefault(size.name, []).append(within)
+
+    @cached_property
+    def knobs(self) -> Mapping[str, Knob]:
+        return {name: Choice(size.values) for name, size in self._sizes.items()}
+
+    def is_active(self, name: str, genes: Mapping[str, Any]) -> bool:
+        return any(all(depth.of(genes) > i for depth, i in within) for within in self._uses[name])
+
+    def complete(self, choice: Choices) -> dict[str, int]:
+        """`choice` with the largest value of every size that it does not name.
+
+        Raises:
+            UserError: an unknown name or value.
+        """
+        for name, value in choice.items():
+            if name not in self._sizes:
+                raise UserError(f"unknown size {name!r}", right=nearest(name, self._sizes))
+            if value not in self._sizes[name].values:
+                raise UserError(f"{value!r} is not allowed", name, f"one of {list(self._sizes[name].values)}")
+        return {name: size.of(choice) for name, size in self._sizes.items()}
+
+
+def _uses(module: nn.Module, within: _Within) -> Iterator[tuple[Size, _Within]]:
+    """The sizes that modules read, outer modules first, with the depths and numbers of the blocks that they are in."""
+    if isinstance(module, Elastic):
+        yield from ((size, within) for size in module.sizes if len(size.values) > 1)
+    if isinstance(module, ElasticDepth):
+        for i, block in enumerate(module.blocks):
+            yield from _uses(block, (*within, (module.depth, i)))
+    else:
+        for child in module.children():
+            yield from _uses(child, within)

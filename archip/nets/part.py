@@ -1,0 +1,64 @@
+"""Parts: which piece of a shared tensor a network uses, and the view of it. The one way weights are sliced here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Part", "Segments", "extent", "joined", "leading", "shares", "view", "write"]
+
+Segments = tuple[tuple[int, int], ...]  # (start, stop) in the largest tensor, in order
+Part = tuple[Segments | int, ...]  # one entry an axis, the last may lack; a number is the size of a centre crop
+
+
+def leading(size: int) -> Segments:
+    """The first `size` channels."""
+    return ((0, size),)
+
+
+def extent(part: Part) -> tuple[int, ...]:
+    """Shape of the smallest tensor that has this part."""
+    return tuple(axis if isinstance(axis, int) else axis[-1][1] for axis in part)
+
+
+def joined(read: Sequence[Segments], rooms: Sequence[int]) -> Segments:
+    """Segments of a concatenation of tensors with `rooms` channels each; those that touch become one."""
+    merged: list[tuple[int, int]] = []
+    offset = 0
+    for segments, room in zip(read, rooms, strict=False):
+        for a, b in segments:
+            touches = bool(merged) and merged[-1][1] == offset + a
+            merged[-1:] = [(merged[-1][0], offset + b)] if touches else [*merged[-1:], (offset + a, offset + b)]
+        offset += room
+    return tuple(merged)
+
+
+def shares(part: Part) -> bool:
+    """Whether `view` shares memory with the tensor."""
+    return all(isinstance(wanted, int) or len(wanted) == 1 for wanted in part)
+
+
+def view(tensor: Tensor, part: Part) -> Tensor:
+    """The part of `tensor`, sharing its memory; only segments that do not touch have to be joined to a copy."""
+    import torch
+
+    for axis, wanted in enumerate(part):
+        if isinstance(wanted, int):
+            tensor = tensor.narrow(axis, (tensor.shape[axis] - wanted) // 2, wanted)
+        elif len(wanted) == 1:
+            ((start, stop),) = wanted
+            tensor = tensor.narrow(axis, start, stop - start)
+        else:
+            tensor = torch.cat([tensor.narrow(axis, a, b - a) for a, b in wanted], axis)
+    return tensor
+
+
+def write(tensor: Tensor, segments: Segments, values: Tensor) -> None:
+    """Write `values` to the `segments` of the first axis of `tensor`."""
+    start = 0
+    for a, b in segments:
+        tensor[a:b] = values[start : start + b - a]
+        start += b - a
