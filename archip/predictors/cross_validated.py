@@ -1,9 +1,10 @@
 """Chosen by cross-validation: the predictor that orders left-out samples best and comes closest, with its error.
 
-Choose it where it is not known which predictor suits. Every candidate, on every prefix of the features that is offered,
-predicts samples that it has not seen; the best by Kendall's tau plus the share within 10 % is fitted to all of them.
-The error that is stated belongs to such held-out predictions. The best of several looks better than it is; by how much
-is estimated from the same predictions, and taken off.
+Choose it where it is not known which predictor suits, the numbers themselves count (latencies) and their error is to
+be stated; where the order counts (accuracies), `normal_scores` as it is loses less. Every candidate, on every prefix of
+the features that is offered, predicts samples that it has not seen; the best by Kendall's tau plus the share within
+10 % is fitted to all of them. The error that is stated belongs to such held-out predictions. The best of several looks
+better than it is; by how much is estimated from the same predictions, and taken off.
 Source: the correction follows Tsamardinos et al. 2018, Machine Learning 107 (bootstrap bias corrected cross-validation,
 algorithm 4): the choice is made anew on bootstrap samples and judged on the rest. Differs: the loss against the final
 choice on the same rest is taken off the full estimate, so that the small size of the rest does not count.
@@ -87,7 +88,7 @@ class CrossValidated(Predictor):
             for plug in self._plugs
             for width in widths
         ]
-        able = [(plug, width, row_N) for plug, width, row_N in tried if row_N is not None]
+        able = [(plug, width, row_2N[0]) for plug, width, row_2N in tried if row_2N is not None]
         if not able:
             raise UserError("no candidate can learn from these samples", "cross_validated.candidates")
         names = [f"{plug.name}, {width} features" for plug, width, _ in able]

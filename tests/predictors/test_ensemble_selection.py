@@ -23,7 +23,7 @@ def test_mean_and_variance_are_those_of_the_mixture():
     both = registry.create("predictors", "ensemble_selection", {"candidates": ["ridge", "gp"], "rounds": 4})
     both.fit(X_NF, np.sin(3 * X_NF[:, 0]) + X_NF[:, 1])
     both.members = [registry.create("predictors", n).fit(X_NF, X_NF.sum(1)) for n in ("ridge", "gp")]
-    both._weights_E = np.array([0.25, 0.75])
+    both._weights_E, both._scale = np.array([0.25, 0.75]), 1.0
     (a_M, s_M), (b_M, t_M) = (member.predict(X_NF) for member in both.members)
     mean_M, std_M = both.predict(X_NF)
     assert mean_M == pytest.approx(0.25 * a_M + 0.75 * b_M)

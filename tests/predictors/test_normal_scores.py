@@ -9,6 +9,7 @@ from scipy.stats import norm
 from archip.core import registry
 from archip.core.errors import UserError
 from archip.predictors._agreement import kendall
+from archip.spaces.tabular import Tabular
 
 
 def fitted(X_NF, y_N, predictor="ridge"):
@@ -45,6 +46,36 @@ def test_one_failure_does_not_turn_the_order():
     assert kendall(ridge.predict(X_MF)[0], X_MF @ truth) < 0.5
 
 
+@pytest.mark.parametrize("answer", ["line", "corners"])
+def test_as_it_is_it_orders_as_well_as_the_best_of_three(answer):
+    rng = np.random.default_rng(3)
+    X_NF = rng.uniform(-1, 1, (360, 5))
+    truth_N = X_NF @ [3.0, 2, 1, 1, 1] if answer == "line" else np.sign(X_NF[:, 0] * X_NF[:, 1]) + 0.5 * X_NF[:, 2]
+    y_N = np.exp(truth_N + 0.05 * rng.normal(size=360))
+    made = {"as it is": registry.create("predictors", "normal_scores")}
+    made |= {
+        name: registry.create("predictors", "normal_scores", {"predictor": name})
+        for name in ("ridge", "gp", "boosted_trees")
+    }
+    tau = {k: kendall(p.fit(X_NF[:60], y_N[:60]).predict(X_NF[60:])[0], truth_N[60:]) for k, p in made.items()}
+    chosen = tau.pop("as it is")
+    assert max(tau.values()) - min(tau.values()) > 0.1  # it does matter which
+    assert chosen > max(tau.values()) - 0.02
+
+
 def test_an_unknown_predictor_is_refused_at_once():
     with pytest.raises(UserError, match="ridge"):
         registry.create("predictors", "normal_scores", {"predictor": "rigde"})
+
+
+def test_on_nas_bench_201_fifty_labels_are_enough_for_a_tau_of_two_thirds(shared_data):
+    space = Tabular("nb201", str(shared_data))
+    genotypes = list(space.enumerate())
+    accuracy_N = space.rows.metric("cifar10_valid_200.accuracy")[[space.row(g) for g in genotypes]]
+    X_NF = np.hstack([space.statistics(genotypes), space.encode(genotypes)])
+    taus = []
+    for seed in range(2000, 2004):
+        order = np.random.default_rng(seed).permutation(len(accuracy_N))
+        model = registry.create("predictors", "normal_scores").fit(X_NF[order[:50]], accuracy_N[order[:50]])
+        taus.append(kendall(model.predict(X_NF[order[50:1050]])[0], accuracy_N[order[50:1050]]))
+    assert np.mean(taus) > 0.66
