@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["machine", "write_result"]
+__all__ = ["machine", "result_path", "write_result"]
 
 _PACKAGES = ("archip", "numpy", "numba", "torch", "onnxruntime", "scikit-learn")
 
@@ -36,13 +36,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def result_path(question: str) -> Path:
+    """``results/<question>_<machine>_<yyyymm>.json``."""
+    return Path(__file__).parent / "results" / f"{question}_{os.cpu_count()}core_{datetime.now(UTC):%Y%m}.json"
+
+
 def write_result(question: str, command: str, result: Mapping[str, Any]) -> Path:
-    """``results/<question>_<machine>_<yyyymm>.json`` with the command that made it."""
-    where = machine()
-    name = f"{question}_{where['cores']}core_{datetime.now(UTC):%Y%m}.json"
-    path = Path(__file__).parent / "results" / name
+    """The file of `result_path`, with the command that made it."""
+    path = result_path(question)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"command": command, "machine": where, **result}, indent=1) + "\n", encoding="utf-8")
+    whole = {"command": command, "machine": machine(), **result}
+    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return path
 
 

@@ -1,23 +1,27 @@
-"""How well do the predictors order networks that they have not seen, by number of labels?
+"""How well do the predictors order networks that they have not seen, by number of labels? Does the choice keep up?
 
-    python -m benchmarks.predictor_labels           NAS-Bench-201, 50 / 100 / 200 labels, 10 seeds; needs ARCHIP_DATA
-    python -m benchmarks.predictor_labels --toy     2 seeds, 50 labels, the fast predictors
+    python -m benchmarks.predictor_labels                          every table, seeds 1000-1009; needs ARCHIP_DATA
+    python -m benchmarks.predictor_labels --tables nb201_c10 --seeds 0-4 --predictors gnn,gp
+    python -m benchmarks.predictor_labels --toy                    2 seeds, 50 labels, the fast predictors, not stored
 
-Labels: CIFAR-10 validation accuracy after full training, of networks drawn from the 6,466 different ones; Kendall's tau
-on 2,000 others. Features: one-hot genes and counts of paths, without and with the six free statistics of the table
-(MACs, parameters, synflow, logsynflow, NASWOT, linear regions); ``gnn`` reads the cell as a graph instead of the genes.
-``cross_validated`` chooses one of all the others but gnn; ``selection`` is `ensemble_selection` of ridge, gp and
-boosted_trees inside `normal_scores`.
-Expected before the first run, with statistics: the best tau at least .66 / .71 / .77; the choice at most .02 below the
-best single predictor, in the mean over the seeds: cross_validated misses that at 50 labels, selection is judged now.
+What is stored already is not measured again, and every seed of a table is stored at once: a run may be stopped.
+Labels: accuracy after full training of networks drawn at random; Kendall's tau on 2,000 others. Features: one-hot genes
+and, of cells, counts of paths; `+` adds the free statistics of the table (NAS-Bench-201: MACs, parameters, synflow,
+logsynflow, NASWOT, linear regions; Macro: MACs, parameters; NAS-Bench-101: parameters). ``gnn`` reads the cells of
+NAS-Bench-201 as graphs instead of the genes. ``choice`` is `normal_scores` as it is: an ensemble of ridge, gp and
+boosted_trees, selected by cross-validation. The choice was made on seeds 0-199; seeds from 1000 on were never used.
+Expected before the first run on these seeds, in the mean over them: the choice at most .02 below the best single
+predictor, in every row; with statistics on NAS-Bench-201, CIFAR-10, tau at least .66 / .71 / .77 at 50 / 100 / 200.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,100 +31,138 @@ from archip.core.problem import Plug
 from archip.predictors._agreement import kendall
 from archip.predictors._graph_rows import cell_rows
 from archip.spaces.tabular import Tabular
-from benchmarks._machine import write_result
+from benchmarks._machine import result_path, write_result
 
+_QUESTION = "predictor_labels"
 _EXPECTED = {50: 0.66, 100: 0.71, 200: 0.77}
+_EXPECTED_OF = "nb201_c10+"
 _CHOICE_LOSES = 0.02
-_FAST = ("ridge", "gp", "boosted_trees", {"normal_scores": {"predictor": "gp"}})
-_SLOW = ("mlp", {"normal_scores": {"predictor": "ridge"}}, {"normal_scores": {"predictor": "boosted_trees"}},
-         {"normal_scores": {"predictor": "mlp"}})  # fmt: skip
-_GNN = {"normal_scores": {"predictor": {"gnn": {"nodes": 8, "kinds": 7}}}}
-_SELECTION = {"normal_scores": {"predictor": {"ensemble_selection": {"candidates": ["ridge", "gp", "boosted_trees"]}}}}
-_CHOICES = ("cross_validated", "selection")
 _UNSEEN = 2000
+_TABLES = {
+    "nb201_c10+": ("nb201", "cifar10_valid_200.accuracy"),
+    "nb201_c100+": ("nb201", "cifar100_test_200.accuracy"),
+    "nb201_in16+": ("nb201", "in16_test_200.accuracy"),
+    "nb101+": ("nb101_sample", "cifar10_valid_108.accuracy"),
+    "macro+": ("nas_bench_macro", "cifar10_mean.accuracy"),
+    "nats_size": ("nats_size", "cifar10_test.accuracy"),
+    "nb201_c10": ("nb201", "cifar10_valid_200.accuracy"),
+    "nb201_c100": ("nb201", "cifar100_test_200.accuracy"),
+    "nb201_in16": ("nb201", "in16_test_200.accuracy"),
+}
+_INNER = ("ridge", "gp", "boosted_trees", "mlp")
+_PREDICTORS: dict[str, Any] = {
+    "choice": "normal_scores",
+    **{name: name for name in _INNER},
+    **{f"scores_{name}": {"normal_scores": {"predictor": name}} for name in _INNER},
+    "gnn": {"normal_scores": {"predictor": {"gnn": {"nodes": 8, "kinds": 7}}}},
+}
+_USUAL = tuple(name for name in _PREDICTORS if name != "gnn")
+_FAST = ("choice", "ridge", "gp", "boosted_trees", "scores_ridge")
+
+Taus = dict[str, dict[str, dict[str, dict[str, float]]]]  # table → labels → predictor → seed → tau
 
 
-def main(toy: bool) -> dict[str, Any]:
-    """Measure, print the table, return the figures."""
-    load = round(os.getloadavg()[0], 2)
-    seeds, labels = (2, (50,)) if toy else (10, (50, 100, 200))
-    singles = _FAST if toy else (*_FAST, *_SLOW)
-    choice = {"cross_validated": {"candidates": list(singles), "folds": 5}}
-    space = Tabular("nb201", os.environ.get("ARCHIP_DATA"))
-    genotypes = list(space.enumerate())
-    y_N = space.rows.metric("cifar10_valid_200.accuracy")[[space.row(g) for g in genotypes]]
-    genes_NF = space.encode(genotypes)
-    cells_NF, statistics_NS = cell_rows(space.codes(genotypes), 5), space.statistics(genotypes)
-    features = {"genes": genes_NF, "genes_and_statistics": np.hstack([statistics_NS, genes_NF])}
-    graphs = {"genes": cells_NF, "genes_and_statistics": np.hstack([cells_NF, statistics_NS])}
-    found: dict[str, Any] = {}
-    for set_name, X_NF in features.items():
-        plugs = [
-            Plug.of(p) for p in ((*singles, choice, _SELECTION) if set_name != "genes" else (*singles, _SELECTION))
-        ]
-        found[set_name] = {str(n): _taus(plugs, X_NF, y_N, n, seeds) for n in labels}
-        for n in labels if not toy else ():
-            found[set_name][str(n)] |= _taus([Plug.of(_GNN)], graphs[set_name], y_N, n, seeds)
-    holds, summary = _judge(found["genes_and_statistics"], labels)
-    expected = {"best": {str(n): _EXPECTED[n] for n in labels}, "choice_loses": _CHOICE_LOSES}
-    return {"expected": expected, "seeds": seeds, "load_before": load, **summary, "tau": found, "holds": holds}
+def measure(tables: Sequence[str], seeds: Sequence[int], labels: Sequence[int], names: Sequence[str], taus: Taus,
+            stored: bool) -> None:  # fmt: skip
+    """Fill in what `taus` lacks."""
+    for seed in seeds:
+        for table in tables:
+            began = time.process_time()
+            missing = [
+                (n, name)
+                for n in labels
+                for name in names
+                if str(seed) not in taus.setdefault(table, {}).setdefault(str(n), {}).setdefault(name, {})
+            ]
+            for n, name in missing:
+                if name != "gnn" or table.startswith("nb201"):
+                    taus[table][str(n)][name][str(seed)] = round(_tau(table, name, n, seed), 4)
+            if missing and stored:
+                write_result(_QUESTION, f"python -m benchmarks.{_QUESTION}", judged(taus))
+                print(f"seed {seed} {table}: {time.process_time() - began:.0f} s of processor time", flush=True)
 
 
-def _taus(plugs: Sequence[Plug], X_NF: np.ndarray, y_N: np.ndarray, n: int, seeds: int) -> dict[str, Any]:
-    """Predictor → mean and standard deviation of tau over the seeds, and seconds of processor time a fit."""
-    rows: dict[str, Any] = {}
-    for plug in plugs:
-        taus, began = [], time.process_time()
-        for seed in range(seeds):
-            order = np.random.default_rng(seed).permutation(len(y_N))
-            seen, unseen = order[:n], order[n : n + _UNSEEN]
-            model = registry.create("predictors", plug.name, plug.options).fit(X_NF[seen], y_N[seen])
-            taus.append(kendall(model.predict(X_NF[unseen])[0], y_N[unseen]))
-        name = _name(plug)
-        rows[name] = {
-            "mean": round(float(np.mean(taus)), 4),
-            "std": round(float(np.std(taus, ddof=1)), 4),
-            "each": np.round(taus, 4).tolist(),
-            "cpu_s": round((time.process_time() - began) / seeds, 3),
-        }
-        print(f"{X_NF.shape[1]:>4} features {n:>4} labels  {name:<28} {np.mean(taus):.3f}", flush=True)
-    return rows
+def judged(taus: Taus) -> dict[str, Any]:
+    """Mean tau of each predictor, what the choice loses, and whether the expectations hold."""
+    rows = {table: {n: _row(of) for n, of in by_n.items()} for table, by_n in taus.items()}
+    losses = [row["choice_loses"] for by_n in rows.values() for row in by_n.values() if "choice_loses" in row]
+    of = rows.get(_EXPECTED_OF, {})
+    enough = [of[str(n)]["best_tau"] >= _EXPECTED[n] for n in _EXPECTED if "best_tau" in of.get(str(n), {})]
+    holds = {"best": bool(enough) and all(enough), "choice": bool(losses) and max(losses) <= _CHOICE_LOSES}
+    expected = {"best": {str(n): tau for n, tau in _EXPECTED.items()}, "choice_loses": _CHOICE_LOSES}
+    return {"expected": expected, "holds": holds, "worst_loss": max(losses, default=None), "summary": rows, "tau": taus}
 
 
-def _name(plug: Plug) -> str:
-    if plug.name != "normal_scores":
-        return plug.name
-    inner = Plug.of(plug.options["predictor"]).name
-    return "selection" if inner == "ensemble_selection" else f"normal_scores {inner}"
-
-
-def _judge(tau: dict[str, Any], labels: Sequence[int]) -> tuple[dict[str, bool], dict[str, Any]]:
-    """Whether each expectation holds, and for each number of labels the best, the choice and what it loses."""
-    summary = {}
-    for n in labels:
-        rows = dict(tau[str(n)])
-        choices = {name: rows.pop(name) for name in _CHOICES}
-        best = max(rows, key=lambda name: rows[name]["mean"])
-        loses = {name: np.array(rows[best]["each"]) - np.array(row["each"]) for name, row in choices.items()}
-        summary[str(n)] = {
-            "best": best,
-            "best_tau": rows[best]["mean"],
-            "choice_tau": {name: row["mean"] for name, row in choices.items()},
-            "choice_loses": {name: round(float(row.mean()), 4) for name, row in loses.items()},
-            "choice_loses_at_most": {name: round(float(row.max()), 4) for name, row in loses.items()},
-        }
-        print(n, summary[str(n)])
-    holds = {
-        "best": all(summary[str(n)]["best_tau"] >= _EXPECTED[n] for n in labels),
-        "choice": all(summary[str(n)]["choice_loses"]["selection"] <= _CHOICE_LOSES for n in labels),
+def _row(by_name: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Of one table and number of labels; compared are those that have all the seeds of the choice."""
+    mean = {name: round(float(np.mean(list(of.values()))), 4) for name, of in by_name.items() if of}
+    shared = sorted(by_name.get("choice", {}))
+    singles = [name for name in by_name if name in _USUAL[1:] and shared and set(shared) <= set(by_name[name])]
+    if not singles:
+        return {"mean": mean}
+    each = {name: np.array([by_name[name][seed] for seed in shared]) for name in ("choice", *singles)}
+    best = max(singles, key=lambda name: each[name].mean())
+    loses = each[best] - each["choice"]
+    return {
+        "seeds": len(shared),
+        "mean": mean,
+        "best": best,
+        "best_tau": round(float(each[best].mean()), 4),
+        "choice_tau": round(float(each["choice"].mean()), 4),
+        "choice_loses": round(float(loses.mean()), 4),
+        "standard_error": round(float(loses.std(ddof=1) / len(shared) ** 0.5), 4) if len(shared) > 1 else None,
+        "choice_loses_at_most": round(float(loses.max()), 4),
     }
-    return holds, {"summary": summary}
+
+
+def _tau(table: str, name: str, n: int, seed: int) -> float:
+    X_NF, y_N = _samples(table, name == "gnn")
+    order = np.random.default_rng(seed).permutation(len(y_N))
+    seen, unseen = order[:n], order[n : n + _UNSEEN]
+    plug = Plug.of(_PREDICTORS[name])
+    model = registry.create("predictors", plug.name, plug.options).fit(X_NF[seen], y_N[seen])
+    return kendall(model.predict(X_NF[unseen])[0], y_N[unseen])
+
+
+@cache
+def _samples(table: str, as_graph: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(features, accuracy) of all the different networks."""
+    name, metric = _TABLES[table]
+    space = Tabular(name, os.environ.get("ARCHIP_DATA"))
+    genotypes = list(space.enumerate())
+    y_N = space.rows.metric(metric)[[space.row(g) for g in genotypes]]
+    parts = [cell_rows(space.codes(genotypes), 5)] if as_graph else [space.encode(genotypes)]
+    if table.endswith("+"):
+        statistics_NS = space.statistics(genotypes)
+        parts = [*parts, statistics_NS] if as_graph else [statistics_NS, *parts]
+    return np.hstack(parts), y_N
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--toy", action="store_true")
+    parser.add_argument("--tables", default=",".join(_TABLES), help="of these")
+    parser.add_argument("--seeds", default="1000-1009", type=_seeds, help="FIRST-LAST")
+    parser.add_argument("--predictors", default=",".join(_USUAL), help=f"of {', '.join(_PREDICTORS)}")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--toy", action="store_true")
-    arguments = parser.parse_args()
-    result = main(arguments.toy)
-    if not arguments.toy:
-        print(write_result("predictor_labels", "python -m benchmarks.predictor_labels", result))
+    arguments = _arguments()
+    path = result_path(_QUESTION)
+    known: Taus = json.loads(path.read_text(encoding="utf-8"))["tau"] if path.exists() and not arguments.toy else {}
+    if arguments.toy:
+        measure(["nb201_c10+"], (0, 1), (50,), _FAST, known, stored=False)
+    else:
+        names, tables = arguments.predictors.split(","), arguments.tables.split(",")
+        measure(tables, arguments.seeds, tuple(_EXPECTED), names, known, stored=True)
+    found = judged(known)
+    for table_name, by_labels in found["summary"].items():
+        for n_labels, found_row in by_labels.items():
+            print(table_name, n_labels, found_row)
+    print(found["holds"], "worst loss", found["worst_loss"])
