@@ -59,8 +59,8 @@ def register(app: typer.Typer) -> None:
             list[str] | None, typer.Option("--value", help="NAME=16000: decides conditions on an input of the file.")
         ] = None,
         network: Annotated[str | None, typer.Option(help="Only this network of a layer table.")] = None,
-        weight_bits: Annotated[int, typer.Option(min=1, max=64)] = 8,
-        activation_bits: Annotated[int, typer.Option(min=1, max=64)] = 8,
+        weight_bits: Annotated[int, typer.Option(min=1, max=64, help="Where the model states none.")] = 8,
+        activation_bits: Annotated[int, typer.Option(min=1, max=64, help="Where the model states none.")] = 8,
         pes: Annotated[int | None, typer.Option(min=1, help="Processing elements, of a template or maestro.")] = None,
         bandwidth: Annotated[str | None, typer.Option(help="Template: to the off-chip memory, e.g. 16 GB/s.")] = None,
         clock: Annotated[str | None, typer.Option(help="Template: frequency, e.g. 1 GHz.")] = None,

@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         features: Annotated[str | None, typer.Option(help="Columns that describe a network: a,b,c.")] = None,
         networks: Annotated[Path | None, typer.Option(help="CSV with these columns, if the table lacks them.")] = None,
         key: Annotated[str | None, typer.Option(help="Column that both tables share.")] = None,
-        seed: Annotated[int, typer.Option(min=0)] = 0,
+        seed: Annotated[int, typer.Option(min=0, help="Of the networks that are drawn.")] = 0,
         as_json: Annotated[bool, typer.Option("--json", help="Error and provenance as JSON on stdout.")] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     ) -> None:
