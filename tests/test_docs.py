@@ -295,8 +295,8 @@ def refusal(arguments: list[str]) -> str:
     except typer.Exit:  # --version
         return ""
     except Exception as error:
-        if hasattr(error, "format_message"):
-            return error.format_message()
+        if (message := getattr(error, "format_message", None)) is not None:
+            return message()
         raise
 
 
