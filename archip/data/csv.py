@@ -26,11 +26,11 @@ __all__ = ["Csv"]
 class Csv(Adapter):
     """Rows of a table as inputs of shape (1, columns) or (columns, 1)."""
 
-    path: str
+    path: str  # the file
     label: str  # name of the column with the class
     features: list[str] | None = None  # names of the columns to learn from; None: all others
-    layout: Literal["series", "channels"] = "series"
-    delimiter: str = ","
+    layout: Literal["series", "channels"] = "series"  # or columns that are unlike things
+    delimiter: str = ","  # between columns
     test: Share = 0.2  # share of all rows
 
     how: ClassVar[str] = "option path: your file"

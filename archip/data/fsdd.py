@@ -23,7 +23,7 @@ _FILE = "fsdd_logmel.npz"
 class Fsdd(Adapter):
     """Free spoken digit data set with its official test split (the first takes of each speaker)."""
 
-    axes: Axes = "NCL"
+    axes: Axes = "NCL"  # NCL: a series of spectra; NCHW: an image of one channel
 
     how: ClassVar[str] = f"put {_FILE} into the data folder"
 

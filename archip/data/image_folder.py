@@ -25,9 +25,9 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 class ImageFolder(Adapter):
     """Images by class folder; the classes are the folders' names in alphabetical order."""
 
-    path: str
+    path: str  # the folder
     size: Count | None = None  # pixels: images are scaled to size x size; None: all must have one size
-    colour: Literal["rgb", "grey"] = "rgb"
+    colour: Literal["rgb", "grey"] = "rgb"  # grey: one channel
     test: Share | None = None  # share to draw for test if there is no folder test; None: 0.2
 
     how: ClassVar[str] = "option path: your folder"

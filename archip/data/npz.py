@@ -26,15 +26,15 @@ _Layout = Literal["NCHW", "NHWC", "NHW", "NCL", "NLC", "NL"]
 class Npz(Adapter):
     """Arrays x and y, with test samples as arrays of their own, marked by an array `split`, or drawn."""
 
-    path: str
-    task: TaskKind = "classification"
+    path: str  # the file
+    task: TaskKind = "classification"  # what y holds: classes, or masks
     x: str = "x"  # names of the arrays
-    y: str = "y"
-    x_test: str | None = None
-    y_test: str | None = None
+    y: str = "y"  # class numbers, class names, or masks
+    x_test: str | None = None  # arrays of test samples
+    y_test: str | None = None  # both or none
     split: str | None = None  # name of an array [N] that is not 0 for test samples
     test: Share | None = None  # share to draw for test if the file marks none; None: 0.2
-    axes: _Layout | None = None
+    axes: _Layout | None = None  # what the axes of x mean; None: seen from their lengths, where that is possible
     n_classes: Count | None = None  # None: the largest class number + 1
 
     how: ClassVar[str] = "option path: your file"

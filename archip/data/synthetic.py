@@ -24,11 +24,11 @@ __all__ = ["Synthetic"]
 class Synthetic(Adapter):
     """Waves with a random phase (the class is the frequency), or discs of a random place and size, in noise."""
 
-    task: TaskKind = "classification"
-    axes: Axes = "NCHW"
-    n_samples: Annotated[int, Field(ge=10)] = 200
+    task: TaskKind = "classification"  # segmentation: masks of the discs
+    axes: Axes = "NCHW"  # NCHW: images; NCL: series
+    n_samples: Annotated[int, Field(ge=10)] = 200  # in all
     n_classes: Annotated[int, Field(ge=2)] | None = None  # of classification; None: 3
-    channels: Count = 1
+    channels: Count = 1  # of an image or a series
     size: Annotated[int, Field(ge=8)] = 16  # pixels of an edge, or samples of a series
     noise: Annotated[float, Field(ge=0)] = 0.3  # standard deviation; the signal's amplitude is 1
     test: Share = 0.2  # share of all samples

@@ -27,7 +27,7 @@ __all__ = ["Timeseries"]
 class Timeseries(Adapter):
     """One set of the archive; several channels are possible, all series of one length."""
 
-    name: str = "BasicMotions"
+    name: str = "BasicMotions"  # of the set in the archive
 
     how: ClassVar[str] = "pip install 'archip[data]'"
 

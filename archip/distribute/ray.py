@@ -39,7 +39,7 @@ class Ray(Pool):
     address: str | None = None  # ray://HOST:PORT, HOST:PORT or auto; none: a local cluster
     n: Annotated[int, Field(ge=1)] | None = None  # workers; none: as many as the cluster has room for at the start
     num_cpus: Annotated[float, Field(gt=0)] = 1.0  # of each worker, also its threads
-    num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    num_gpus: Annotated[float, Field(ge=0)] = 0.0  # of each worker
     memory_bytes: Annotated[float, Field(ge=0)] = 0.0  # that Ray sets aside for each
     retries: Annotated[int, Field(ge=0)] = 2  # of an item whose worker was lost
 

@@ -43,7 +43,7 @@ __all__ = ["Cost"]
 class Cost:
     """Prices candidates. `schedule` is the policy that assigns layers to cores, if not the run's own."""
 
-    schedule: str | None = None
+    schedule: str | None = None  # policy that assigns layers to cores; None: the run's own
 
     def __post_init__(self) -> None:
         if self.schedule is None:

@@ -32,7 +32,7 @@ class Supernet:
     """Weights shared between all networks of a space."""
 
     epochs: Count | None = None  # None: 12, on small data more: so many that there are 400 steps
-    batch: Count = 64
+    batch: Count = 64  # samples of a training step
     lr: Annotated[float, Field(gt=0)] = 1e-2  # the highest; of AdamW, with warm-up and half a cosine
     n_paths: Count = 1  # networks trained in every step
     calibration: Count = 2  # training batches for the batch-norm statistics of each network

@@ -27,8 +27,8 @@ __all__ = ["Train"]
 class Train:
     """A short training for each network."""
 
-    epochs: Annotated[int, Field(ge=1)] = 5
-    batch: Annotated[int, Field(ge=1)] = 64
+    epochs: Annotated[int, Field(ge=1)] = 5  # of each network
+    batch: Annotated[int, Field(ge=1)] = 64  # samples of a training step
     lr: Annotated[float, Field(gt=0)] = 4e-3  # the highest; of AdamW, with warm-up and half a cosine
 
     def stages(self, run: RunContext) -> Sequence[Stage]:

@@ -39,7 +39,7 @@ class ZeroCost:
     """Ranks networks by one score or several."""
 
     scores: Names = ("flops",)  # names from `archip list proxies`
-    batch: Annotated[int, Field(ge=2)] = 32
+    batch: Annotated[int, Field(ge=2)] = 32  # samples that the scores see
     sample: Annotated[int, Field(ge=4)] = 64  # networks of the space that scores are set against
 
     def __post_init__(self) -> None:

@@ -38,14 +38,14 @@ class NetworkEnsemble(Predictor):
         margin: by which the better sample of a pair is to be ahead, in standard deviations.
     """
 
-    members: Annotated[int, Field(ge=2)] = 5
-    hidden: Annotated[int, Field(ge=1)] = 32
+    members: Annotated[int, Field(ge=2)] = 5  # networks of the ensemble
+    hidden: Annotated[int, Field(ge=1)] = 32  # units of a layer
     steps: Annotated[int, Field(ge=1)] = 300
-    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01  # of AdamW
     decay: Annotated[float, Field(ge=0)] = 1.0
     rank: Annotated[float, Field(ge=0)] = 0.0
     margin: Annotated[float, Field(ge=0)] = 0.1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0  # of the initial weights
 
     @abstractmethod
     def initial(self, n_features: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -32,11 +32,11 @@ class BoostedTrees(Predictor):
     """
 
     trees: Annotated[int, Field(ge=1)] = 100
-    depth: Annotated[int, Field(ge=1)] = 3
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
-    subsample: Annotated[float, Field(gt=0, le=1)] = 0.8
+    depth: Annotated[int, Field(ge=1)] = 3  # of a tree
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of each tree
+    subsample: Annotated[float, Field(gt=0, le=1)] = 0.8  # share of the samples that a tree sees
     members: Annotated[int, Field(ge=2)] = 4
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0  # of the subsamples
 
     def fit(self, X_NF: np.ndarray, y_N: np.ndarray) -> Self:
         rng = np.random.default_rng(self.seed)

@@ -70,7 +70,7 @@ class CrossValidated(Predictor):
     candidates: tuple[Any, ...] = ("ridge", "additive", "gp", "boosted_trees")
     prefixes: tuple[Annotated[int, Field(ge=1)], ...] = ()
     folds: Annotated[int, Field(ge=2)] = 10
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0  # of the folds
 
     def __post_init__(self) -> None:
         self._plugs = [Plug.of(candidate) for candidate in self.candidates]

@@ -40,7 +40,7 @@ class EnsembleSelection(Predictor):
     candidates: tuple[Any, ...] = ("ridge", "gp", "boosted_trees")
     rounds: Annotated[int, Field(ge=1)] = 10
     folds: Annotated[int, Field(ge=2)] = 5
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0  # of the folds
 
     def __post_init__(self) -> None:
         self._plugs = [Plug.of(candidate) for candidate in self.candidates]

@@ -51,13 +51,13 @@ class Gennape(Predictor):
 
     nodes: Annotated[int, Field(ge=1)] = 1
     kinds: Annotated[int, Field(ge=0)] = 0
-    layers: Annotated[int, Field(ge=1)] = 2
-    hidden: Annotated[int, Field(ge=1)] = 32
+    layers: Annotated[int, Field(ge=1)] = 2  # of the graph network
+    hidden: Annotated[int, Field(ge=1)] = 32  # units of a layer
     clusters: Annotated[int, Field(ge=1)] = 3
     contrast: Annotated[int, Field(ge=1)] = 200
-    batch: Annotated[int, Field(ge=4)] = 64
+    batch: Annotated[int, Field(ge=4)] = 64  # graphs of a contrastive step
     steps: Annotated[int, Field(ge=1)] = 300
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0  # of the initial weights
 
     @staticmethod
     def features(graphs: Sequence[Graph], nodes: int) -> np.ndarray:

@@ -43,7 +43,7 @@ class OnnxNet(Predictor):
     margin: Annotated[float, Field(gt=0)] = 0.1
     penalties: tuple[Annotated[float, Field(gt=0)], ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     folds: Annotated[int, Field(ge=2)] = 5
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0  # of the initial weights
 
     @staticmethod
     def features(graphs: Sequence[Graph]) -> np.ndarray:

@@ -43,7 +43,7 @@ class Bottleneck(NetworkSpace):
     kernels: Counts = (3, 5)
     layers: Count = 8
     stem: Annotated[int, Field(ge=8)] = 32
-    stages: Annotated[int, Field(ge=1, le=6)] = 4
+    stages: Annotated[int, Field(ge=1, le=6)] = 4  # of blocks of one width
     stem_stride: Annotated[int, Field(ge=1, le=2)] = 1
 
     @cached_property

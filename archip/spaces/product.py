@@ -29,7 +29,7 @@ class ProductSpace:
         screen: tells what candidates cost, without training.
     """
 
-    parts: Mapping[str, Any]
+    parts: Mapping[str, Any]  # part name (net.TASK, hw, compress.TASK) to space
     designer: Designer | None = field(default=None, compare=False, repr=False)
     screen: Screen | None = field(default=None, compare=False, repr=False)
 

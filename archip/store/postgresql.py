@@ -54,7 +54,7 @@ class PostgreSQL(Database):
         UserError: the server cannot be reached, refuses the user, or has tables of a newer archip.
     """
 
-    url: str
+    url: str  # postgresql://USER@HOST/DATABASE
     patience_s: Annotated[float, Field(ge=0)] = 60.0  # how long a server that went away is waited for
     connect_s: Annotated[float, Field(ge=1)] = 10.0  # how long one attempt to connect may take
     clock: Callable[[], float] | None = field(default=None, init=False, repr=False)  # in place of the server's

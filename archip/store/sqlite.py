@@ -41,7 +41,7 @@ class SQLite(Database):
             archip. It has not been changed then.
     """
 
-    path: Path
+    path: Path  # the file
     timeout_s: Annotated[float, Field(ge=0)] = 60.0  # how long to wait while another process writes
     clock: Callable[[], float] = field(default=time.time, init=False, repr=False)
 

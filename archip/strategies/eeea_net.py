@@ -33,9 +33,9 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class EEEANet(Evolution):
     """Early-exit NSGA-II."""
 
-    population: Annotated[int, Field(ge=2)] = 40
-    crossover: Probability = 0.1
-    mutation: Probability = 0.1
+    population: Annotated[int, Field(ge=2)] = 40  # of which parents are drawn
+    crossover: Probability = 0.1  # probability of a second parent
+    mutation: Probability = 0.1  # probability that a gene changes
     inversion: Probability = 0.1  # that a run of genes is turned round
 
     def child(self, rng: np.random.Generator) -> Candidate:

@@ -41,8 +41,8 @@ class GbdtNas(GuidedSearch):
     batch: Annotated[int, Field(ge=1)] = 25
     prune: Annotated[int, Field(ge=0)] = 1
     pool: Annotated[int, Field(ge=10)] = 2000
-    rounds: Annotated[int, Field(ge=1)] = 100
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    rounds: Annotated[int, Field(ge=1)] = 100  # trees
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05  # share of each tree
 
     def reset(self) -> None:
         assert isinstance(self.space, KnobbedSpace)

@@ -45,7 +45,7 @@ class Nars(GuidedSearch):
     initial: Annotated[int, Field(ge=2)] = 20
     batch: Annotated[int, Field(ge=1)] = 10
     pool: Annotated[int, Field(ge=10)] = 500
-    hidden: Annotated[int, Field(ge=1)] = 64
+    hidden: Annotated[int, Field(ge=1)] = 64  # units of a layer
     pretraining: Annotated[int, Field(ge=0)] = 300
     training: Annotated[int, Field(ge=1)] = 150
 

@@ -32,7 +32,7 @@ class PredictorGuided(GuidedSearch):
     """
 
     predictor: str = "ridge"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the predictor
     initial: Annotated[int, Field(ge=2)] = 20
     batch: Annotated[int, Field(ge=1)] = 5
     pool: Annotated[int, Field(ge=10)] = 1000

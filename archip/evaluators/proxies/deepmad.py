@@ -35,8 +35,8 @@ _LAST = 8.0  # weight of the last stage
 class DeepMAD:
     """Weighted multi-scale entropy."""
 
-    rho: Annotated[float, Field(gt=0)] = 0.3
-    beta: Annotated[float, Field(ge=0)] = 10.0
+    rho: Annotated[float, Field(gt=0)] = 0.3  # the largest depth over width that is accepted
+    beta: Annotated[float, Field(ge=0)] = 10.0  # weight of the variance of the stages' depths
 
     def score(self, probe: Probe) -> float:
         stages = stages_of(probe.graph)

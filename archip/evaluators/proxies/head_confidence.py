@@ -23,7 +23,7 @@ __all__ = ["HeadConfidence"]
 class HeadConfidence:
     """Sum (or mean) over heads of their mean largest attention weight."""
 
-    mean: bool = False
+    mean: bool = False  # over heads, in place of the sum
 
     def score(self, probe: Probe) -> float:
         import torch

@@ -26,7 +26,7 @@ _RECURRENT = ("rnn", "gru", "lstm")
 class HiddenCovariance:
     """Score of the correlations between the samples' hidden states in the `layer`-th recurrent layer, from 1."""
 
-    layer: Annotated[int, Field(ge=1)] = 1
+    layer: Annotated[int, Field(ge=1)] = 1  # which recurrent layer, from 1
 
     def score(self, probe: Probe) -> float:
         import torch

@@ -27,9 +27,9 @@ __all__ = ["LGA"]
 class LGA:
     """Label-gradient alignment after `epochs` passes over the batch."""
 
-    epochs: Annotated[int, Field(ge=0)] = 5
-    lr: Annotated[float, Field(gt=0)] = 4e-3
-    samples: Annotated[int, Field(ge=2)] = 32
+    epochs: Annotated[int, Field(ge=0)] = 5  # passes over the batch before the kernel is looked at
+    lr: Annotated[float, Field(gt=0)] = 4e-3  # of AdamW
+    samples: Annotated[int, Field(ge=2)] = 32  # of the kernel
 
     def score(self, probe: Probe) -> float:
         import torch

@@ -24,7 +24,7 @@ __all__ = ["NTKCondition"]
 class NTKCondition:
     """Minus the log of the condition number."""
 
-    samples: Annotated[int, Field(ge=2)] = 16
+    samples: Annotated[int, Field(ge=2)] = 16  # of the kernel
 
     def score(self, probe: Probe) -> float:
         import torch

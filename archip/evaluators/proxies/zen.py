@@ -25,9 +25,9 @@ __all__ = ["Zen"]
 class Zen:
     """Gaussian complexity of the features, with the scales that batch norms hide."""
 
-    alpha: Annotated[float, Field(gt=0)] = 0.01
-    repeats: Annotated[int, Field(ge=1)] = 8
-    samples: Annotated[int, Field(ge=2)] = 8
+    alpha: Annotated[float, Field(gt=0)] = 0.01  # size of the noise
+    repeats: Annotated[int, Field(ge=1)] = 8  # draws of inputs and noise
+    samples: Annotated[int, Field(ge=2)] = 8  # inputs of each
 
     def score(self, probe: Probe) -> float:
         import torch

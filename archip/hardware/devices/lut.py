@@ -41,12 +41,12 @@ class Lut(Device):
         constant_latency, constant_energy: of every network, whatever its layers.
     """
 
-    path: str
+    path: str  # CSV file
     keys: dict[str, Property]
     latency: str | None = None
     energy: str | None = None
-    latency_unit: str = "1 ms"
-    energy_unit: str = "1 mJ"
+    latency_unit: str = "1 ms"  # what a latency of 1 means
+    energy_unit: str = "1 mJ"  # what an energy of 1 means
     constant_latency: str = "0 s"
     constant_energy: str = "0 J"
     entries: dict[Entry, np.ndarray] = field(init=False, repr=False)

@@ -39,9 +39,9 @@ class OnnxRuntime(Device):
         max_drift, tries: measure again, up to so often, where the halves of the repeats differ by a larger share.
     """
 
-    threads: Annotated[int, Field(ge=1)] = 1
-    warmup: Annotated[int, Field(ge=0)] = 10
-    repeats: Annotated[int, Field(ge=4)] = 100
+    threads: Annotated[int, Field(ge=1)] = 1  # of the runtime
+    warmup: Annotated[int, Field(ge=0)] = 10  # runs that are dropped
+    repeats: Annotated[int, Field(ge=4)] = 100  # runs of which the median counts
     seconds: Annotated[float, Field(gt=0)] = 1.0
     max_drift: Annotated[float, Field(gt=0)] = 0.1
     tries: Annotated[int, Field(ge=1)] = 3

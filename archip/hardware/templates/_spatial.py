@@ -48,7 +48,7 @@ class Spatial(ABC):
 
     pes: Annotated[int, Field(ge=1)]
     bandwidth: Annotated[float, Field(gt=0)]
-    clock_hz: Annotated[float, Field(gt=0)] = 1e9
+    clock_hz: Annotated[float, Field(gt=0)] = 1e9  # frequency
     node: Node = "nm65"
     buffers: Annotated[float, Field(gt=0)] = 1.0
 
