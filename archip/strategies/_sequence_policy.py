@@ -7,7 +7,8 @@ Legend: N rows of decisions, T the most decisions of a row, H hidden units, C co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Followed", "SequencePolicy"]
+
+_MOST_STATES = 4096
 
 
 @dataclass(frozen=True)
@@ -78,21 +81,28 @@ class SequencePolicy:
 
     def _read(self) -> None:
         """The weights in numpy, for proposing."""
-        self._walked: tuple[list[Decision], _State | None] = ([], None)
         numbers = [p.detach().double().numpy() for p in self._parameters]
         self._numbers = _Numbers(numbers[:4], numbers[4], numbers[5], numbers[6])
+        self._start, self._states = self._numbers.start, dict[tuple[int, ...], _State]()
 
     def probabilities(self, before: Sequence[Decision], knob: str, allowed: Sequence[int]) -> np.ndarray:
         """Of each allowed code of `knob`, after the decisions `before`; in numpy, since torch takes 20 times longer."""
-        fed, state = self._walked
-        if state is None or fed != list(before[: len(fed)]):
-            fed, state = [], self._numbers.start
-        for decision in before[len(fed) :]:
-            state = self._numbers.advance(self.place[decision.knob] + decision.code, state)
-        self._walked = (list(before), state)
+        state = self._state(tuple(self.place[d.knob] + d.code for d in before))
         first, last = self.place[knob], self.place[knob] + self._sizes[knob]
         logits = self._numbers.head[first:last] @ state[0] + self._numbers.bias[first:last]
         return softmax(logits[list(allowed)])
+
+    def _state(self, codes: tuple[int, ...]) -> _State:
+        """After decisions with these places among all codes; the last few thousand are kept."""
+        fed = len(codes)
+        while fed and codes[:fed] not in self._states:
+            fed -= 1
+        state = self._states[codes[:fed]] if fed else self._start
+        for i in range(fed, len(codes)):
+            if len(self._states) >= _MOST_STATES:
+                self._states.clear()
+            state = self._states[codes[: i + 1]] = self._numbers.advance(codes[i], state)
+        return state
 
     def follow(self, rows: Sequence[Sequence[Decision]]) -> Followed:
         """Feed rows of decisions, all at once."""
@@ -105,7 +115,8 @@ class SequencePolicy:
         for row, decisions in enumerate(rows):
             codes_NT[row, 1 : len(decisions) + 1] = [self.place[d.knob] + d.code for d in decisions]
             open_NTC[row, : len(decisions)] = [self._allowed(d) for d in decisions]
-        states_NTH, _ = self._lstm(self._embedding(torch.from_numpy(codes_NT)))
+        with _one_thread():
+            states_NTH, _ = self._lstm(self._embedding(torch.from_numpy(codes_NT)))
         closed_NTC = ~torch.from_numpy(open_NTC)
         logits_NTC = self._head(states_NTH[:, :-1]).masked_fill(closed_NTC, -torch.inf)
         log_p_NTC = logits_NTC.log_softmax(2)
@@ -131,10 +142,11 @@ class SequencePolicy:
         """One step of Adam on a loss that was made of what `follow` gave."""
         import torch
 
-        self._adam.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, 5.0)
-        self._adam.step()
+        with _one_thread():
+            self._adam.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self._parameters, 5.0)
+            self._adam.step()
         self._read()
 
     def _loss(self, episodes: Sequence[tuple[Sequence[Decision], Sequence[float]]]) -> torch.Tensor:
@@ -157,6 +169,19 @@ class SequencePolicy:
         return self._rows[key]
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Steps of an LSTM as small as these take up to 60 times longer on several threads, when others work as well."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 _State = tuple[np.ndarray, np.ndarray]  # h and c of the LSTM, [H]
 
 
@@ -176,10 +201,8 @@ class _Numbers:
 
     def advance(self, code: int, state: _State) -> _State:
         w_x, w_h, b_x, b_h = self.lstm
-        i, f, g, o = np.split(w_x @ self.embedding[code] + b_x + w_h @ state[0] + b_h, 4)
-        c = _sigmoid(f) * state[1] + _sigmoid(i) * np.tanh(g)
-        return _sigmoid(o) * np.tanh(c), c
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return (1 + np.tanh(x / 2)) / 2
+        gates_4H = (w_x @ self.embedding[code] + b_x + w_h @ state[0] + b_h).reshape(4, -1)
+        new_H = np.tanh(gates_4H[2])
+        i_H, f_H, _, o_H = (1 + np.tanh(gates_4H / 2)) / 2  # the sigmoid
+        c_H = f_H * state[1] + i_H * new_H
+        return o_H * np.tanh(c_H), c_H

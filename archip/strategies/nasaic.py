@@ -29,6 +29,7 @@ from archip.core.record import Record, Status
 from archip.strategies._base import AskTell
 from archip.strategies._controller import Decision
 from archip.strategies._sequence_policy import SequencePolicy
+from archip.strategies._walks import Walks
 
 __all__ = ["NASAIC"]
 
@@ -67,29 +68,31 @@ class NASAIC(AskTell):
         if not isinstance(self.space, KnobbedSpace):
             raise UserError("this space is not made of knobs, which a controller decides on", "strategy")
         self._n_chips = 1 + (self.phi if any(k.startswith(_HARDWARE) for k in self.space.knobs) else 0)
-        self._decide = self.space.decide
         self._policy = SequencePolicy(self.space.knobs, self.hidden, self.lr, self.entropy)
+        self._walks = Walks(self.space.decide, self._policy)
         self._episode = _Episode(is_closed=True)
         self._out: dict[str, tuple[_Episode, list[Decision]]] = {}
         self._bounds = {limit.metric: 2 * limit.bound for limit in self.goals.limits}
         self._usual: dict[str, float] = {}
+        self._is_stuck = False  # the policy proposes only what is known: others are drawn until it was told more
 
     def propose(self, rng: np.random.Generator) -> Candidate:
         """The joint step of a new episode, or one more chip for the networks of the present one."""
-        for _ in range(2):
+        while not self._is_stuck:
             if self._episode.is_closed:
                 self._episode = _Episode()
             candidate = self._sampled(rng)
             if candidate is not None:
                 return candidate
+            self._is_stuck = self._episode.n_asked == 0
             self._episode.is_closed = True  # no new chip for these networks: on to others
         return self.space.sample(rng)
 
     def _sampled(self, rng: np.random.Generator) -> Candidate | None:
         episode = self._episode
+        given = {d.knob: d.code for d in episode.nets} if episode.n_asked else {}
         for _ in range(_TRIES):
-            made: list[Decision] = []
-            candidate = self._decide(lambda knob, allowed, made=made: self._choose(knob, allowed, made, rng))
+            candidate, made = self._walks.draw(given, rng)
             if candidate is not None and candidate.id not in self.asked:
                 episode.nets = [d for d in made if not d.knob.startswith(_HARDWARE)]
                 episode.n_asked += 1
@@ -98,17 +101,8 @@ class NASAIC(AskTell):
                 return candidate
         return None
 
-    def _choose(self, knob: str, allowed: Sequence[int], made: list[Decision], rng: np.random.Generator) -> int:
-        given = {d.knob: d.code for d in self._episode.nets} if self._episode.n_asked else {}
-        if knob in given:
-            code = given[knob]
-        else:
-            sums = np.cumsum(self._policy.probabilities(made, knob, allowed))
-            code = allowed[min(int(np.searchsorted(sums, rng.random() * sums[-1], "right")), len(allowed) - 1)]
-        made.append(Decision(knob, tuple(allowed), code))
-        return code
-
     def observe(self, records: Sequence[Record]) -> None:
+        self._is_stuck = False
         lessons: list[tuple[Sequence[Decision], Sequence[float]]] = []
         for record in (r for r in records if r.candidate.id in self._out):
             episode, decisions = self._out.pop(record.candidate.id)
@@ -116,13 +110,15 @@ class NASAIC(AskTell):
             episode.penalties.append(penalty)
             if "quality" in record.metrics:
                 episode.quality = record.metrics["quality"]
-            lessons.append(self._lesson(decisions, "hw", -self.rho * penalty))
-            if episode.is_over:
+            if decisions:
+                lessons.append(self._lesson(decisions, "hw", -self.rho * penalty))
+            if episode.is_over and episode.nets:
                 trained = episode.quality is not None and min(episode.penalties) == 0.0
                 reward = episode.quality if trained else -self.rho * min(episode.penalties)
                 lessons.append(self._lesson(episode.nets, "net", float(reward or 0.0)))
         if lessons:
             self._policy.learn(lessons)
+            self._walks.forget()
 
     def _lesson(
         self, decisions: Sequence[Decision], switch: str, reward: float

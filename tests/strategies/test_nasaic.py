@@ -10,6 +10,7 @@ from archip.core.record import Record, Status
 from archip.spaces.product import ProductSpace
 from archip.strategies._controller import Decision
 from archip.strategies._sequence_policy import SequencePolicy
+from archip.strategies._walks import Walks
 from archip.strategies.nasaic import NASAIC
 
 GOALS = Goals((Objective("quality", 1),), (Limit("latency_cycles", 100.0), Limit("energy_j", 10.0)))
@@ -133,3 +134,61 @@ def test_rewarded_decisions_become_likelier():
     for _ in range(20):
         policy.learn([(good, [1.0] * 4)])
     assert policy.probabilities(good[:1], good[1].knob, good[1].allowed)[1] > max(0.9, before)
+
+
+def test_a_chip_alone_is_searched_for_with_no_network_to_decide_on():
+    strategy = NASAIC(phi=3)
+    strategy.start(ProductSpace({"hw": Knobs(pes=[1, 2, 4, 8], bw=[1, 2, 3, 4])}), GOALS)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        strategy.tell([_record(c, feasible=c.hw["pes"] > 2) for c in strategy.ask(4, rng)])
+    assert len(strategy.asked) == 12
+    assert strategy.best.ok
+
+
+def test_a_policy_that_has_decided_is_not_asked_again_before_it_is_told_more():
+    """Its one proposal is known from then on: others are drawn, and no redraws are spent on the rest of the batch."""
+    strategy, rng = _started(phi=1)
+    draws = []
+
+    def draw(given, rng):
+        draws.append(given)
+        return only, [Decision("net.a/width", (0,), 0)]
+
+    (only,) = strategy.ask(1, rng)
+    strategy._walks.draw = draw
+    asked = strategy.ask(6, rng)
+    assert len({c.id for c in asked} - {only.id}) == 6
+    assert len(draws) == 200  # for the networks of the episode, then for others
+    strategy.tell([_record(asked[0])])
+    strategy.ask(1, rng)
+    assert len(draws) == 300
+
+
+@pytest.mark.parametrize("given", [{}, {"a": 1}])
+def test_walks_draw_what_the_policy_draws(given):
+    """The same rows of the same random numbers as asking the policy for each decision; forbidden ones are told."""
+
+    class Likes:
+        def probabilities(self, before, knob, allowed):
+            weights = np.array([1.0 + 3 * (code == len(before)) for code in allowed])
+            return weights / weights.sum()
+
+    def decide(choose):
+        row = [choose(knob, range(3)) for knob in "abc"]
+        return None if row[1:] == [0, 0] else tuple(row)
+
+    policy, walks = Likes(), Walks(decide, Likes())
+    rng, again, rows = np.random.default_rng(0), np.random.default_rng(0), []
+    for _ in range(200):
+        outcome, made = walks.draw(given, rng)
+        expected = []
+        for n, knob in enumerate("abc"):
+            sums = np.cumsum(policy.probabilities([None] * n, knob, range(3)))
+            code = given[knob] if knob in given else int(np.searchsorted(sums, again.random() * sums[-1], "right"))
+            expected.append(min(code, 2))
+        assert [d.code for d in made] == expected
+        assert outcome == (None if expected[1:] == [0, 0] else tuple(expected))
+        rows.append(outcome)
+    assert None in rows
+    assert len(set(rows)) > 5
