@@ -1,6 +1,6 @@
 """How far from the best chip does NASAIC's controller end, in its full 500 x 11 samples, networks and cost model equal?
 
-    python -m benchmarks.nasaic_regret           W1 and W3, 5 seeds, six questions each
+    python -m benchmarks.nasaic_regret           W1 and W3, 5 seeds, six questions each; goes on where it was stopped
     python -m benchmarks.nasaic_regret --toy     W3, a chip of at most 512 PEs, 1 seed, 20 x 11 samples
 
 W1 and W3 as in `benchmarks.chip`, fixed clusters. A0 is an area, T0 the least latency within it, E0 the least energy.
@@ -18,18 +18,21 @@ Expected before the first run: no design is better than the exact answer; of uni
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from archip.core import registry
 from archip.core.candidate import Candidate
+from archip.core.files import make_folder, write_text
 from archip.core.knobs import Choice, Knob, KnobSpace
 from archip.core.objectives import Goals, Limit, Objective
 from archip.core.record import Record, Status
@@ -82,6 +85,7 @@ class Bench:
         self.place = {tuple(design)[:3]: i for i, design in enumerate(self.spec.designs)}
         self.network_L = np.repeat(np.arange(len(self.table.first_C) - 1), np.diff(self.table.first_C))
         self.hap: Policy = registry.create("hardware/schedule", "hap")
+        self._by_hap: dict[tuple[tuple[int, ...], int], tuple[int, int, int]] = {}
 
     def rows(self, candidate: Candidate) -> tuple[int, ...]:
         cores = self.chips.design(candidate.hw)  # pyright: ignore[reportArgumentType]
@@ -89,6 +93,11 @@ class Bench:
 
     def by_hap(self, rows: tuple[int, ...], limits: ChipLimits) -> tuple[int, int, int]:
         """Cycles, energy, area."""
+        if (rows, limits.cycles) not in self._by_hap:
+            self._by_hap[rows, limits.cycles] = self._scheduled(rows, limits)
+        return self._by_hap[rows, limits.cycles]
+
+    def _scheduled(self, rows: tuple[int, ...], limits: ChipLimits) -> tuple[int, int, int]:
         table = self.table
         cycles, energy = table.cycles_DL[list(rows)], table.energy_DL[list(rows)]
         plan = self.hap.schedule(cycles, energy.astype(float), self.network_L, limits.cycles)
@@ -118,7 +127,7 @@ class Bench:
     def exactly(self, chips: set[tuple[int, ...]], question: Question) -> int | None:
         """The least that any of these chips has within the limits, scheduled exactly."""
         table, limits = self.table, question.limits
-        bounded = sorted((self._bounds(rows), rows) for rows in chips)
+        bounded = sorted((self.bounds(rows), rows) for rows in chips)
         bounded.sort(key=lambda item: item[0][_PLACE[question.minimise]])
         best: int | None = None
         for bounds, rows in bounded:
@@ -142,7 +151,7 @@ class Bench:
                 best = (int(span), int(spent), bounds[2])[_PLACE[question.minimise]]
         return best
 
-    def _bounds(self, rows: tuple[int, ...]) -> tuple[int, int, int]:
+    def bounds(self, rows: tuple[int, ...]) -> tuple[int, int, int]:
         """Least cycles (of the longest chain), least energy, area."""
         table = self.table
         fast_L, cheap_L = table.cycles_DL[list(rows)].min(axis=0), table.prices_DL[list(rows)].min(axis=0)
@@ -186,10 +195,16 @@ def controller(bench: Bench, question: Question, seed: int, episodes: int) -> li
 
 
 def uniform(bench: Bench, question: Question, seed: int, n: int) -> list[tuple[tuple[int, ...], Any]]:
-    """As many chips, each drawn as the space samples."""
+    """As many chips, each drawn as the space samples; those that no schedule brings within the limits have bounds."""
     rng = generator(seed, "uniform")
     chips = [bench.rows(Candidate(hw=bench.chips.sample(rng))) for _ in range(n)]
-    return [(rows, bench.by_hap(rows, question.limits)) for rows in chips]
+    bounds = [bench.bounds(rows) for rows in chips]
+    hopeless = [any(b > most for b, most in zip(of, question.limits, strict=True)) for of in bounds]
+    limits = question.limits
+    return [
+        (rows, of if is_over else bench.by_hap(rows, limits))
+        for rows, of, is_over in zip(chips, bounds, hopeless, strict=True)
+    ]
 
 
 def _judged(bench: Bench, question: Question, seen: list[tuple[tuple[int, ...], Any]]) -> tuple[Any, Any]:
@@ -212,38 +227,50 @@ def _row(values: list[float | None]) -> dict[str, Any]:
     return told | {"nothing_feasible": sum(v is None for v in values), "seeds": len(values)}
 
 
-def _answered(name: str, options: dict[str, Any], asked: str, episodes: int, seeds: int) -> dict[str, Any]:
-    """One question of one workload: what `main` tells of it."""
-    import torch
+def _answered(bench: Bench, question: Question, episodes: int, seed: int) -> dict[str, list[float | None]]:
+    """Regrets of one seed, of both: by HAP and exactly."""
+    tried = controller(bench, question, seed, episodes)
+    drawn = uniform(bench, question, seed, len(tried))
+    return {"nasaic": [*_judged(bench, question, tried)], "uniform": [*_judged(bench, question, drawn)]}
 
-    torch.set_num_threads(1)  # the kernels set it to all cores, which makes steps of a small LSTM 50 times slower
-    began, bench = time.perf_counter(), Bench(_WORKLOADS[name], options)
-    question = bench.questions(_AREA_MM2)[asked]
-    found: dict[str, list[tuple[Any, Any]]] = {"nasaic": [], "uniform": []}
-    for seed in range(seeds):
-        tried = controller(bench, question, seed, episodes)
-        found["nasaic"].append(_judged(bench, question, tried))
-        found["uniform"].append(_judged(bench, question, uniform(bench, question, seed, len(tried))))
+
+def _told(question: Question, results: list[dict[str, list[float | None]]]) -> dict[str, Any]:
     told: dict[str, Any] = {"exact": question.answer, "limits": question.limits._asdict()}
-    for who, results in found.items():
+    for who in ("nasaic", "uniform"):
         for i, how in enumerate(("HAP", "scheduled exactly")):
-            told[f"{who}, {how}"] = _row([regrets[i] for regrets in results])
-    return told | {"seconds": round(time.perf_counter() - began, 1)}
+            told[f"{who}, {how}"] = _row([result[who][i] for result in results])
+    return told
 
 
-def main(toy: bool) -> dict[str, Any]:
+def _workload(name: str, options: dict[str, Any], episodes: int, seeds: int, keep: Path | None) -> dict[str, Any]:
+    """All questions of one workload, seed after seed; what is done is kept in a file and not done again."""
+    began, bench = time.process_time(), Bench(_WORKLOADS[name], options)
+    questions = bench.questions(_AREA_MM2)
+    known: dict[str, list[dict[str, list[float | None]]]] = {asked: [] for asked in questions}
+    if keep is not None and keep.exists():
+        known = json.loads(keep.read_text(encoding="utf-8"))
+    for seed in range(seeds):
+        for asked, question in questions.items():
+            if len(known[asked]) <= seed:
+                known[asked].append(_answered(bench, question, episodes, seed))
+                print(name, asked, seed, known[asked][-1], round(time.process_time() - began), "s", flush=True)
+                if keep is not None:
+                    write_text(keep, json.dumps(known))
+    return {asked: _told(question, known[asked]) for asked, question in questions.items()}
+
+
+def main(toy: bool, names: list[str], seeds: int, folder: Path, jobs: int) -> dict[str, Any]:
     """Measure, print the table, return the figures."""
-    episodes, seeds = (20, 1) if toy else (_EPISODES, _SEEDS)
+    episodes, seeds = (20, 1) if toy else (_EPISODES, seeds)
     options: dict[str, Any] = {"pes": {"total": 512, "step": 64}} if toy else {}
-    names = ("W3",) if toy else tuple(_WORKLOADS)
-    asked = [f"{metric}, {how}" for how in ("tight", "loose") for metric in ("energy", "latency", "area")]
-    rows: dict[str, dict[str, Any]] = {name: {} for name in names}
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        jobs = {pool.submit(_answered, n, options, a, episodes, seeds): (n, a) for a in asked for n in names}
-        for job in as_completed(jobs):
-            name, question = jobs[job]
-            rows[name][question] = job.result()
-            print(name, question, rows[name][question], flush=True)
+    rows: dict[str, dict[str, Any]] = {}
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        keeps = {name: None if toy else make_folder(folder) / f"{name}.json" for name in names}
+        done = {n: pool.submit(_workload, n, options, episodes, seeds, keeps[n]) for n in names}
+        for name, future in done.items():
+            rows[name] = future.result()
+            for question, row in rows[name].items():
+                print(name, question, row)
     # What `_judged` asserts held in all of them.
     return {"episodes": episodes, "phi": _PHI, "area_mm2": _AREA_MM2, "workloads": rows, "holds": True}
 
@@ -251,7 +278,11 @@ def main(toy: bool) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toy", action="store_true")
-    toy = parser.parse_args().toy
-    figures = main(toy)
-    if not toy:
+    parser.add_argument("--workloads", nargs="+", choices=list(_WORKLOADS), default=list(_WORKLOADS))
+    parser.add_argument("--seeds", type=int, default=_SEEDS)
+    parser.add_argument("--folder", type=Path, default=Path("runs/nasaic_regret"), help="where it goes on from")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, one a workload at most")
+    given = parser.parse_args()
+    figures = main(given.toy, ["W3"] if given.toy else given.workloads, given.seeds, given.folder, given.jobs)
+    if not given.toy:
         print(write_result("nasaic_regret", "python -m benchmarks.nasaic_regret", figures))
