@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archip.ir.read_onnx import read_onnx
     from archip.ir.read_torch import read_torch
     from archip.ir.workload import workload
+    from archip.nets.elastic.convert import elastic
     from archip.search.chip import chip
     from archip.search.run import Result, run
     from archip.search.runs import Run
@@ -39,6 +40,7 @@ _HOME = {
     "Run": "search.runs",
     "UserError": "core.errors",
     "chip": "search.chip",
+    "elastic": "nets.elastic.convert",
     "front": "core.pareto",
     "layer_costs": "hardware.cost",
     "load": "search.runs",
@@ -61,6 +63,7 @@ __all__ = [
     "Run",
     "UserError",
     "chip",
+    "elastic",
     "front",
     "layer_costs",
     "load",

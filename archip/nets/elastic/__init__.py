@@ -2,6 +2,7 @@
 
 from archip.nets.elastic.attention import Attention, elastic_attention
 from archip.nets.elastic.conv import ElasticConv
+from archip.nets.elastic.convert import elastic
 from archip.nets.elastic.depth import ElasticDepth
 from archip.nets.elastic.embedding import ElasticEmbedding, Positions
 from archip.nets.elastic.inputs import ElasticLength, ElasticPatches, ElasticResolution
@@ -31,6 +32,7 @@ __all__ = [
     "Positions",
     "Size",
     "Span",
+    "elastic",
     "elastic_attention",
     "sort_channels",
 ]

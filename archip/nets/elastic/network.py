@@ -28,14 +28,16 @@ class ElasticNet(nn.Module):
 
     Attributes:
         space: the sub-networks; sizes that only blocks left out would read are no genes.
+        fixed: layers whose width stays, and why, if the network was made by `elastic`.
 
     Raises:
         UserError: two sizes have the same name and different values.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, fixed: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.module = module
+        self.fixed = dict(fixed or {})
         self.space = ElasticSpace(module)
         self.choose({})
 
