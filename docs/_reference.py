@@ -136,8 +136,15 @@ def option_meanings(cls: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if base.__module__.startswith("archip."):
-            found |= _attributes(inspect.getdoc(base) or "") | _comments(base)
+            text = inspect.getdoc(base) or ""
+            found |= _named(text) | _attributes(text) | _comments(base)
     return found
+
+
+def _named(text: str) -> dict[str, str]:
+    """Name → the clause of the first passage of a docstring that has it in backticks."""
+    clauses = re.split(r"[;.]\s", " ".join(text.partition("Attributes:")[0].split()))
+    return {name: clause for clause in reversed(clauses) for name in re.findall(r"(?<!`)`(\w+)`(?!`)", clause)}
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -69,9 +69,12 @@ class Snippet:
 def snippets(page: str) -> list[Snippet]:
     text = (ROOT / page).read_text(encoding="utf-8")
     found = []
-    for m in re.finditer(r"(?:^<!-- (.*) -->\n)?^```(\w+)(?: title=\"([^\"\n]*)\")?\n(.*?)^```$", text, re.M | re.S):
+    for m in re.finditer(
+        r"(?:^<!-- ([^\n]*) -->\n)?^```(\w+)(?: title=\"([^\"\n]*)\")?\n(.*?)^```$", text, re.M | re.S
+    ):
         line = text.count("\n", 0, m.start(2)) + 1
         found.append(Snippet(page, line, m[2], m[3] or "", frozenset((m[1] or "").split()), m[4]))
+    assert len(found) == len(re.findall(r"^```\w", text, re.M)), page
     return found
 
 
@@ -162,6 +165,14 @@ def test_the_meaning_of_an_option_is_its_comment_or_its_attribute():
     mcu = meanings(registry.find("hardware/devices", "mcu"))
     assert mcu
     assert all(mcu.values())
+
+
+@pytest.mark.parametrize("kind", [k for k in registry.KINDS if k not in ("hardware/models", "hardware/schedule")])
+def test_every_option_of_a_problem_file_says_what_it_means(kind: str):
+    for name in registry.names(kind):
+        cls = registry.find(kind, name)
+        meanings = reference().option_meanings(cls)
+        assert [option for option, *_ in registry.option_table(cls) if not meanings.get(option)] == [], name
 
 
 def test_text_of_docstrings_is_shown_as_it_is():

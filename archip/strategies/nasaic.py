@@ -6,10 +6,12 @@ An episode begins with a joint step, which proposes networks and a chip, and goe
 networks and propose chips only. A chip is rewarded by -rho P. If one of them keeps the limits, the networks are trained
 (once, the cascade does not train for chips that break a limit) and rewarded by quality; if none does, they are dropped
 untrained and rewarded by -rho P of the best chip. P = Σ over limits of max((v - L) / (b - L), 0).
-Without a chip to be designed, each episode is its joint step: search by a controller of networks alone.
+Without a chip to be designed, each episode is its joint step: search by a controller of networks alone. Without
+networks, chips learn from their penalties only: nothing is better than to keep the limits.
 Source: Yang et al. 2020, arXiv:2002.04116, section IV; 500 episodes, phi = 10, rho = 10. Our choices, which the paper
 leaves open: an LSTM of 64 units with Adam; b is the greatest value seen so far, twice the limit at least; networks are
-judged by their best chip rather than by the first.
+judged by their best chip rather than by the first; what is known is not evaluated again but drawn anew, up to 100
+times, and when a policy has decided so far that this gives nothing, candidates are uniform until it was told more.
 """
 
 from __future__ import annotations
@@ -58,10 +60,10 @@ class NASAIC(AskTell):
 
     phi: Annotated[int, Field(ge=0)] = 10  # chips tried for a set of networks, beyond the first
     rho: Annotated[float, Field(gt=0)] = 10.0  # weight of the penalty
-    lr: Annotated[float, Field(gt=0)] = 5e-3
-    hidden: Annotated[int, Field(ge=1)] = 64
+    lr: Annotated[float, Field(gt=0)] = 5e-3  # of Adam
+    hidden: Annotated[int, Field(ge=1)] = 64  # units of the LSTM
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of the moving averages that are the baselines
-    entropy: Annotated[float, Field(ge=0)] = 1e-3
+    entropy: Annotated[float, Field(ge=0)] = 1e-3  # weight of the policy's entropy
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0  # gamma; of decisions, counted from the last
 
     def begin(self) -> None:

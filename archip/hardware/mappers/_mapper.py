@@ -122,7 +122,7 @@ class Mapper(ABC):
     slack: Annotated[float, Field(ge=0)] = 0.01
     objective: Literal["cycles", "energy", "edp"] = "cycles"
     limit_cycles: Annotated[float, Field(gt=0)] | None = None
-    limit_energy_j: Annotated[float, Field(gt=0)] | None = None
+    limit_energy_j: Annotated[float, Field(gt=0)] | None = None  # of a layer
     zigzag: bool = False
 
     @abstractmethod

@@ -26,7 +26,7 @@ class Sampler(Mapper):
     """
 
     n_mappings: Annotated[int, Field(ge=1)] = 2000
-    n_unrollings: Annotated[int, Field(ge=1, le=7)] = 3
+    n_unrollings: Annotated[int, Field(ge=1, le=7)] = 3  # that take the fewest steps, where there is no dataflow
     seed: Annotated[int, Field(ge=0)] = 0
 
     def aim(self) -> np.ndarray:
