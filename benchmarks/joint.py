@@ -2,6 +2,7 @@
 
     python -m benchmarks.joint --build          the exact fronts alone, of all data sets, with their times
     python -m benchmarks.joint                  fronts, then 20 seeds of every method; needs ARCHIP_DATA
+    python -m benchmarks.joint --again nasaic   one method alone, into the results of the last run
     python -m benchmarks.joint --toy            2 seeds, 20 evaluations, a chip of at most 512 PEs
 
 An evaluation is a look at the CIFAR-10 test accuracy of a network that was not looked at before; costs are free, but
@@ -24,6 +25,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,12 +43,13 @@ from archip.hardware.chip.space import ChipSpec
 from archip.search.joint import JointFront, joint_front, load_joint, volume
 from archip.search.joint_bench import JointBench, search_joint
 from archip.spaces.tabular import Tabular
-from benchmarks._machine import write_result
+from benchmarks._machine import result_path, write_result
 
 _SEARCHES = ("cifar10", "cifar100", "in16")
 _STRATEGIES = ("nested", "joint", "alternating", "local_search", "random_search", "nasaic")
 _QUANTILES = {"tight": 0.35, "loose": 0.9}
 _FLOOR = 0.5
+_SEEDS, _VOLUMES_AT = 20, (10, 20, 50, 100, 200)
 _COLOURS = ("#2f6fdf", "#e08a1e", "#2e9e6b", "#8e44ad", "#c2185b", "#607d8b", "#b00020")
 
 
@@ -149,10 +152,10 @@ def _told(plan: Plan, setting: str, traces: list[dict[str, Any]], whole: float, 
     }
 
 
-def build(folder: Path, spec: ChipSpec) -> tuple[Path, dict[str, Any]]:
+def build(folder: Path, spec: ChipSpec, searches: Sequence[str] = _SEARCHES) -> tuple[Path, dict[str, Any]]:
     """The exact fronts, saved; path of the first one, and what is known of each."""
     table, told, first = Tabular("nb201", os.environ.get("ARCHIP_DATA")), {}, folder / f"nb201_{_SEARCHES[0]}.npz"
-    for search in _SEARCHES:
+    for search in searches:
         began = time.perf_counter()
         front = joint_front(table, search, spec)
         path = folder / f"nb201_{search}.npz"
@@ -170,12 +173,33 @@ def main(toy: bool, only_build: bool, folder: Path, jobs: int, out: Path | None)
     figures: dict[str, Any] = {"fronts": fronts, "load_before": round(os.getloadavg()[0], 2)}
     if only_build:
         return figures
-    plan = Plan(str(path), 2, 20, 300, (10, 20)) if toy else Plan(str(path), 20, 200, 2200, (10, 20, 50, 100, 200))
-    front = _front(str(path))
+    plan = Plan(str(path), 2, 20, 300, (10, 20)) if toy else Plan(str(path), _SEEDS, 200, 2200, _VOLUMES_AT)
+    figures |= {"seeds": plan.seeds, "budget": plan.budget, "most_candidates": plan.most_candidates, "settings": {}}
+    _measure(plan, figures, _STRATEGIES, jobs, folder / "joint_partial.json")
+    if out is not None:
+        write_text(make_folder(out) / "joint.html", html(figures))
+    return figures
+
+
+def again(names: list[str], seeds: int, folder: Path, jobs: int) -> dict[str, Any]:
+    """The figures of the last whole run, with these methods measured anew."""
+    path = folder / f"nb201_{_SEARCHES[0]}.npz"
+    if not path.exists():
+        build(folder, validate(ChipSpec, {}), _SEARCHES[:1])
+    figures = json.loads(result_path("joint").read_text(encoding="utf-8"))
+    plan = Plan(str(path), seeds, figures["budget"], figures["most_candidates"], _VOLUMES_AT)
+    _measure(plan, figures, names, jobs, folder / "joint_partial.json")
+    done = {f"{setting}: {n}" for n in names for setting in figures["settings"]}
+    figures["not_run"] = [what for what in figures.get("not_run", []) if what not in done]
+    return {key: value for key, value in figures.items() if key not in ("command", "machine")}
+
+
+def _measure(plan: Plan, figures: dict[str, Any], names: Sequence[str], jobs: int, partial: Path) -> None:
+    """All seeds of these methods in all settings, put into the figures."""
+    front = _front(plan.front)
     points = np.column_stack([front.score_N, front.cycles_N, front.energy_N, front.area_N]).astype(float)
     whole = volume(points, _reference(front))
-    figures |= {"seeds": plan.seeds, "budget": plan.budget, "most_candidates": plan.most_candidates, "settings": {}}
-    wanted = [(setting, name) for name in _STRATEGIES for setting in ("tight", "front", "loose")]  # the slow one last
+    wanted = [(setting, name) for name in names for setting in ("tight", "loose", "front")]  # the slow one last
     half = max(1, plan.seeds // 2)
     parts: dict[tuple[str, str], list[dict[str, Any]]] = {key: [] for key in wanted}
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
@@ -194,13 +218,10 @@ def main(toy: bool, only_build: bool, folder: Path, jobs: int, out: Path | None)
             if best is not None:
                 here |= {"limits": _limits(front, _QUANTILES[setting]), "optimum": best.score, "row": best.row}
             row = _told(plan, setting, parts[setting, name], whole, best.score if best else 0.0)
-            here["methods"][name] = row
+            here["methods"][name] = row | ({} if plan.seeds == figures["seeds"] else {"seeds": plan.seeds})
             brief = {key: value for key, value in row.items() if key not in ("regret", "std")}
             print(setting, name, brief, "" if setting == "front" else row["regret"][-1], flush=True)
-            write_text(folder / "joint_partial.json", json.dumps(figures))
-    if out is not None:
-        write_text(make_folder(out) / "joint.html", html(figures))
-    return figures
+            write_text(partial, json.dumps(figures))
 
 
 def html(figures: dict[str, Any]) -> str:
@@ -256,8 +277,13 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, default=Path("runs/joint"), help="where the fronts are kept")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, help="folder of the page with the plots")
+    parser.add_argument("--again", nargs="+", choices=_STRATEGIES, help="measure these alone, into the last results")
+    parser.add_argument("--seeds", type=int, default=_SEEDS, help="of --again")
     given = parser.parse_args()
-    result = main(given.toy, given.build, given.folder, given.jobs, given.out)
+    if given.again:
+        result = again(given.again, given.seeds, given.folder, given.jobs)
+    else:
+        result = main(given.toy, given.build, given.folder, given.jobs, given.out)
     if not given.toy:
         name = "joint_fronts" if given.build else "joint"
         print(write_result(name, "python -m benchmarks.joint" + (" --build" if given.build else ""), result))

@@ -279,7 +279,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--workloads", nargs="+", choices=list(_WORKLOADS), default=list(_WORKLOADS))
-    parser.add_argument("--seeds", type=int, default=_SEEDS)
+    parser.add_argument("--seeds", type=int, default=_SEEDS, help="0: only tell what is kept")
     parser.add_argument("--folder", type=Path, default=Path("runs/nasaic_regret"), help="where it goes on from")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one a workload at most")
     given = parser.parse_args()

@@ -77,10 +77,11 @@ class Walks:
         assert place.knob is not None
         code = given.get(place.knob)
         if code is None:
-            if place.sums is None:
+            sums = place.sums
+            if sums is None:
                 p = self._policy.probabilities(place.made, place.knob, place.allowed)
-                place.sums = np.cumsum(p).tolist()
-            at = bisect_right(place.sums, rng.random() * place.sums[-1])
+                sums = place.sums = list[float](np.cumsum(p).tolist())
+            at = bisect_right(sums, rng.random() * sums[-1])
             code = place.allowed[min(at, len(place.allowed) - 1)]
         if code not in place.next:
             place.next[code] = _Place([*place.made, Decision(place.knob, place.allowed, code)])
