@@ -49,6 +49,7 @@ _TARGETS = {
     "device": "device: this",
     "mcu": "mcu: {flash: 1 MiB, sram: 256 KiB}",
 }
+_OPTIONS = TypeAdapter(dict[str, Any])
 _NOT_AS_DEVICE = ("accelerator", "mcu")  # targets of their own name
 
 
@@ -89,7 +90,8 @@ class TaskSpec(_Strict):
     metric: str | None = Field(None, description="accuracy or iou; by default what suits the data")
     weight: float | None = Field(None, gt=0, description="share in the quality; equal shares by default")
 
-    _plugs = field_validator("data", "net")(lambda value: None if value is None else Plug.of(value))
+    _data = field_validator("data")(lambda value: None if value is None else Plug.of(value))
+    _net = field_validator("net")(lambda value: Plug.of(value))
 
 
 class Budget(_Strict):
@@ -146,7 +148,8 @@ class _File(_Strict):
         default=1, description="where evaluations run: a number of processes, ray, ray://HOST:PORT, or an executor"
     )
 
-    _plugs = field_validator("strategy", "evaluator")(lambda value: None if value is None else Plug.of(value))
+    _strategy = field_validator("strategy")(lambda value: Plug.of(value))
+    _evaluator = field_validator("evaluator")(lambda value: None if value is None else Plug.of(value))
     _more_plugs = field_validator("baselines")(lambda values: [Plug.of(v) for v in values])
 
     @field_validator("tasks")
@@ -315,7 +318,7 @@ def _resolved(kind: str, plug: Plug, where: str) -> Plug:
     except UserError as error:
         raise error.at(where) from None
     options = {f.name: getattr(method, f.name) for f in dataclasses.fields(method) if f.init}
-    return Plug(plug.name, TypeAdapter(dict[str, Any]).dump_python(options, mode="json"))
+    return Plug(plug.name, _OPTIONS.dump_python(options, mode="json"))
 
 
 def _judged(file: _File) -> tuple[Plug, TableGoals | None]:

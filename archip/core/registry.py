@@ -98,14 +98,14 @@ def validate(cls: type, options: Mapping[str, Any]) -> Any:
     Raises:
         UserError: an option that does not exist, is missing, or has the wrong type or value.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     fields = {f.name for f in dataclasses.fields(cls) if f.init}
     for key in options:
         if key not in fields:
             raise UserError(f"unknown option {key!r}", str(key), nearest(key, fields))
     try:
-        return TypeAdapter(cls).validate_python(dict(options))
+        return _adapter(cls).validate_python(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -113,6 +113,14 @@ def validate(cls: type, options: Mapping[str, Any]) -> Any:
             key = str(first["loc"][-1])
             raise UserError(f"unknown option {key!r}", where, _nearest_inside(cls, first["loc"])) from None
         raise UserError(f"{first['msg']}, got {first.get('input')!r}", where) from None
+
+
+@lru_cache
+def _adapter(cls: type) -> Any:
+    """What checks the fields of `cls`; it takes milliseconds to make."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
 
 
 def _nearest_inside(cls: type, loc: tuple[int | str, ...]) -> str:

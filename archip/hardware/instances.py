@@ -159,7 +159,9 @@ def _check_sources(value: Mapping[str, Any]) -> None:
         inside: Any = value
         for part in str(key).split("."):
             if not isinstance(inside, dict) or part not in inside:
-                raise UserError("a source of nothing", f"sources.{key}", nearest(part, inside) if inside else "")
+                raise UserError(
+                    "a source of nothing", f"sources.{key}", nearest(part, inside) if isinstance(inside, dict) else ""
+                )
             inside = inside[part]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from archip.core.errors import CandidateError
 from archip.ir.graph import Graph, Input, Node
-from archip.ir.ops import OPS, output_shapes, weights
+from archip.ir.ops import OPS, loop_nest, output_shapes, weights
 
 __all__ = ["Draft", "Known", "Unsupported", "Value"]
 
@@ -93,7 +93,9 @@ class Draft:
             given["tied"] = tied
         node = Node.of(name, op, values, given)
         shapes = [self.shapes[v] for v in values]
-        self.shapes |= output_shapes(node, shapes)
+        made = output_shapes(node, shapes)
+        _check_sizes(node, made, loop_nest(node, shapes, made[name]))
+        self.shapes |= made
         _check_weights(node, shapes, tensors or {})
         self._nodes[name] = node
         return name
@@ -135,6 +137,13 @@ class Draft:
             free = f"{name}_{number}"
         self._taken.add(free)
         return free
+
+
+def _check_sizes(node: Node, made: Mapping[str, Shape], loops: Sequence[int] | None) -> None:
+    """Attributes of a file may have any type and value; what follows from them has to be sizes."""
+    for size in [d for shape in made.values() for d in shape] + list(loops or ()):
+        if not isinstance(size, int | np.integer) or size < 0:
+            raise CandidateError(f"node {node.name!r}: {size!r} is no size")
 
 
 def _check_weights(node: Node, shapes: Sequence[Shape], tensors: Mapping[str, Known]) -> None:

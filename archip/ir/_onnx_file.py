@@ -24,6 +24,7 @@ def load(path: Path) -> ModelProto:
         UserError: no such file, or no complete ONNX model.
     """
     import onnx
+    import onnx.checker
     import onnx.inliner
     from google.protobuf.message import DecodeError
 
@@ -38,7 +39,11 @@ def load(path: Path) -> ModelProto:
     is_text = all(isinstance(text, str) for text in texts)  # protobuf gives bytes where it finds no text
     if not texts or not is_text or not model.graph.output or not model.opset_import:
         raise UserError("is no ONNX model, or only a part of one", str(path), right)
-    return onnx.inliner.inline_local_functions(model) if model.functions else model
+    try:
+        return onnx.inliner.inline_local_functions(model) if model.functions else model
+    except (RuntimeError, ValueError, TypeError, DecodeError, onnx.checker.ValidationError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"functions cannot be inlined: {reason}", str(path), right) from None
 
 
 def operator(node: NodeProto) -> str:

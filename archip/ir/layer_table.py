@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 Rows = list[dict[str, str]]
 _DEFAULTS = {"N": 1, "OY": 1, "OX": 1, "FY": 1, "FX": 1, "stride": 1, "padding": 0, "groups": 1}
 _MOST = 2**40
+_MOST_ROWS = 100_000
+_MOST_COUNTED = 2.0**56  # operations or numbers of a layer, so that sums fit in 64 bits
 _OPS = {"conv": "conv", "dwconv": "conv", "gemm": "gemm"}
 
 
@@ -103,6 +105,10 @@ class LayerTable:
         for row in np.flatnonzero((self.K % self.groups != 0) | (self.C % self.groups != 0))[:1]:
             what = f"K {self.K[row]} and C {self.C[row]} do not divide into {self.groups[row]} groups"
             raise UserError(what, f"{where(row)}, column groups")
+        sides = [(size - 1.0) * self.stride + window for size, window in ((self.OY, self.FY), (self.OX, self.FX))]
+        inputs = 1.0 * self.N * self.C * sides[0] * sides[1]
+        for row in np.flatnonzero(np.maximum(self.dims_LD.prod(axis=1, dtype=float), inputs) >= _MOST_COUNTED)[:1]:
+            raise UserError("the layer is too large to be counted", where(row), "fewer than 2^56 operations and inputs")
 
     def __len__(self) -> int:
         return len(self.K)
@@ -164,6 +170,10 @@ def from_table(
     table = LayerTable._of_rows(rows, path)
     _check_macs(rows, table, where)
     counts = _whole([{"count": row.get("count") or "1"} for row in rows], "count", where)
+    if counts.sum(dtype=float) > _MOST_ROWS:
+        raise UserError(
+            f"layers occur {counts.sum(dtype=float):g} times", f"{path}: column count", f"at most {_MOST_ROWS}"
+        )
     networks = [row.get("network") or "" for row in rows]
     if network is not None and network not in networks:
         raise UserError(f"there is no network {network!r}", f"{path}: column network", nearest(network, networks))

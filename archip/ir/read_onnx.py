@@ -37,7 +37,7 @@ Shape = tuple[int, ...]
 _SMALL = 4096  # elements; the values of larger constants say nothing about shapes
 _WRONG_FILE = (
     *(CandidateError, IndexError, KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError),
-    *(MemoryError, RuntimeError, OSError),
+    *(MemoryError, RuntimeError, OSError, ArithmeticError),
 )
 _PUT_TOGETHER = frozenset({"Concat", "Slice", "Split"})
 _NAMED_LIKE_WEIGHT = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization",
@@ -90,7 +90,8 @@ class _Reader:
         self._given = given
         self._allow_unknown = allow_unknown
         self._opsets = {domain(o.domain): o.version for o in model.opset_import}
-        self._rules = node_checker(model)
+        with self._blaming("versions"):
+            self._rules = node_checker(model)
         self._draft = Draft()
         self._values: dict[str, Value] = {}
         self._bits: dict[str, int] = {}
@@ -197,6 +198,8 @@ class _Reader:
             example = ", ".join(f"{d!r}: 1" for d in fixed if isinstance(d, str) and d != "?") or f"{name!r}: (1, …)"
             raise UserError(f"the shape {text} is not complete", f"{self._path}: input {name}",
                             f"sizes for it: input_shapes={{{example}}}")  # fmt: skip
+        if any(d < 0 for d in fixed if isinstance(d, int)):
+            raise UserError(f"the shape {fixed} has negative sizes", f"{self._path}: input {name}", "positive sizes")
         return fixed
 
     def _has_shape(self, name: str) -> bool:

@@ -22,6 +22,7 @@ __all__ = ["DIMS", "KINDS", "Workload", "workload"]
 DIMS = ("B", "G", "K", "C", "OY", "OX", "FY", "FX")
 KINDS = ("conv", "gemm", "vector")
 Shape = tuple[int, ...]
+_MOST = 2**56  # of what is counted in a row, so that sums fit in 64 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +132,8 @@ def workload(
     names = tuple(node.name for node in nodes)
     rows = [_row(node, shapes) for node in nodes]
     n = len(rows)
+    for row, name in zip(rows, names, strict=True):
+        _check_size(row, name)
     column = lambda key, width: np.array([r[key] for r in rows], np.int64).reshape(n, width)  # noqa: E731
     weight = _values(nodes, "weight_bits", weight_bits, 8)
     activation = _values(nodes, "activation_bits", activation_bits, 8)
@@ -149,6 +152,15 @@ def workload(
         moved_LO=column("moved", 3),
         predecessors=_predecessors(graph, {name: i for i, name in enumerate(names)}),
     )
+
+
+def _check_size(row: Mapping[str, Any], name: str) -> None:
+    """Raises for a row that cannot be, or whose numbers do not fit in 64 bits."""
+    if min(*row["dims"], *row["moved"]) < 0:
+        raise CandidateError(f"node {name!r} has negative sizes")
+    window = (abs(size) for key in _IDLE for size in row[key])
+    if max(math.prod(row["dims"]), row["params"], *row["dims"], *row["moved"], *window) >= _MOST:
+        raise CandidateError(f"node {name!r} is too large to be counted")
 
 
 def _values(nodes: Sequence[Node], attribute: str, given: float | Mapping[str, Any], default: float) -> list[Any]:

@@ -15,10 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from archip.core import registry
 from archip.core.errors import CandidateError, UserError
+from archip.core.yaml_file import read_yaml
 from archip.hardware.chip.explore import ChipResult, explore
 from archip.hardware.chip.search import Metric
 from archip.hardware.chip.space import ChipSpec
@@ -111,12 +110,7 @@ def cache_folder() -> Path:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}", str(path)) from None
-    except yaml.YAMLError as error:
-        raise UserError(f"is not YAML: {' '.join(str(error).split())}", str(path)) from None
+    options = read_yaml(path)
     if options is not None and not isinstance(options, dict):
         raise UserError("is not a mapping of options", str(path), "e.g. cores: 2")
     return options or {}

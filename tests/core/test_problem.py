@@ -49,6 +49,8 @@ def test_limits_are_read_with_their_units(toy_problem):
         ("targett", {}, ["targett", "target"]),
         ("tasks.shapes.nett", "resnet9", ["tasks.shapes.nett", "did you mean 'net'"]),
         ("tasks.shapes.net", "resnet10", ["resnet10", "resnet9"]),
+        ("tasks.shapes.net", None, ["tasks.shapes.net", "write a name"]),
+        ("strategy", None, ["strategy", "write a name"]),
         ("tasks.shapes.net", "unet", ["segmentation", "iou"]),
         ("tasks.shapes.net", "product", ["product"]),
         ("tasks.shapes.weight", -1, ["weight"]),

@@ -237,3 +237,9 @@ def test_the_microcontroller_does_one_product_a_cycle():
     costs = layer_costs(workload(LAYERS[0]), [load_accelerator("scalar_mcu")])
     assert costs.cycles_AL[0, 0] >= 64 * 32 * 28 * 28 * 9
     assert costs.energy_AL[0, 0] > 70e-12 * 64 * 32 * 28 * 28 * 9
+
+
+def test_a_source_below_a_number(tmp_path):
+    (tmp_path / "a.yaml").write_text(GOOD + "partial_bits: 32\nsources: {partial_bits.x: nobody}\n")
+    with pytest.raises(UserError, match=r"sources\.partial_bits\.x: a source of nothing"):
+        load_accelerator(tmp_path / "a.yaml")

@@ -46,6 +46,8 @@ def test_rows_by_hand(table):
         (HEADER + CONV.replace(",1,442368", ",2,442368"), "row 2, column groups: K 64 and C 3 do not divide into 2"),
         (HEADER + CONV.replace("442368", "442369"), r"row 2, column MACs: 442369 does not fit.*442368"),
         (HEADER + "net,a,conv,1,64\n", "row 2, column C: '' is not a whole number"),
+        (HEADER + CONV.replace("442368,1\n", f"442368,{2**39}\n"), r"column count: layers occur 5\.49756e\+11 times"),
+        (HEADER + f"net,a,gemm,1,{2**39},{2**39},1,1,1,1,1,0,1,,1\n", "row 2: the layer is too large to be counted"),
     ],
 )
 def test_what_is_wrong_names_row_and_column(table, text, message):

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from archip.core.errors import UserError
+from archip.core.errors import CandidateError, UserError
 from archip.ir.graph import Graph
 from archip.ir.read_onnx import read_onnx
 from archip.ir.workload import workload
@@ -396,3 +396,31 @@ def test_external_data_is_needed_only_for_shapes(tmp_path):
     (tmp_path / "net.data").unlink()
     with pytest.raises(UserError, match=r"net\.onnx"):
         read_onnx(tmp_path / "net.onnx")
+
+
+def _conv(sizes=(1, 3, 8, 8), **changes):
+    net = model([helper.make_node("Conv", ["x", "w"], ["y"])], {"x": sizes}, constants={"w": np.ones((4, 3, 1, 1))})
+    net.opset_import[0].version = changes.get("opset", 17)
+    for name in changes.get("functions", ()):
+        net.functions.add(name=name, domain="x")
+    return net
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (_conv(opset=2**40), "versions: cannot be read"),
+        (_conv(functions=["f", "f"]), "functions cannot be inlined"),
+        (_conv(sizes=(-(2**62), 3, 8, 8)), "has negative sizes"),
+    ],
+)
+def test_numbers_that_no_model_has(tmp_path, net, message):
+    (tmp_path / "net.onnx").write_bytes(net.SerializeToString())
+    with pytest.raises(UserError, match=message):
+        read_onnx(tmp_path / "net.onnx")
+
+
+def test_layers_too_large_to_be_counted(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(_conv(sizes=(1, 3, 2**40, 2**40)).SerializeToString())
+    with pytest.raises(CandidateError, match="too large to be counted"):
+        workload(read_onnx(tmp_path / "net.onnx"))

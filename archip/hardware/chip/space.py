@@ -25,6 +25,7 @@ __all__ = ["MAESTRO_DATAFLOWS", "ChipSpec", "CoreDesign", "n_chips"]
 MAESTRO_DATAFLOWS = {"nvdla": ("kcp_ws", 64), "shidiannao": ("yxp_os", 8), "eyeriss": ("rs", 1)}
 # Energy of an 8-bit MAC: MAESTRO's own factor (0.00023 nJ a unit); multiplication and addition in Horowitz 2014, 45 nm.
 _MAC_ENERGY = "0.23 pJ"
+_MOST_TOTAL, _MOST_STEPS = 2**53, 4096
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -89,6 +90,9 @@ class ChipSpec:
             if min(total, step, least) <= 0 or self.min_cores * least > total:
                 right = "positive numbers, min (or step) times min_cores at most total"
                 raise UserError(f"no chip fits: total {total}, step {step}, min {least}", where, right)
+            if total >= _MOST_TOTAL or (total - least) // step >= _MOST_STEPS:
+                right = f"a total below 2^53 in at most {_MOST_STEPS:,} steps"
+                raise UserError(f"too many: total {total}, step {step}", where, right)
         if self.clock_hz <= 0 or self.mac_j <= 0:
             raise UserError("is not positive", "clock" if self.clock_hz <= 0 else "mac_energy")
         if self.dram is not None and quantity(self.dram, "dram", "bandwidth") <= 0:
