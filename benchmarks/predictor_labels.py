@@ -148,6 +148,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--tables", default=",".join(_TABLES), help="of these")
     parser.add_argument("--seeds", default="1000-1009", type=_seeds, help="FIRST-LAST")
+    parser.add_argument("--labels", default="50,100,200", help="of these")
     parser.add_argument("--predictors", default=",".join(_USUAL), help=f"of {', '.join(_PREDICTORS)}")
     return parser.parse_args()
 
@@ -160,7 +161,7 @@ if __name__ == "__main__":
         measure(["nb201_c10+"], (0, 1), (50,), _FAST, known, stored=False)
     else:
         names, tables = arguments.predictors.split(","), arguments.tables.split(",")
-        measure(tables, arguments.seeds, tuple(_EXPECTED), names, known, stored=True)
+        measure(tables, arguments.seeds, [int(n) for n in arguments.labels.split(",")], names, known, stored=True)
     found = judged(known)
     for table_name, by_labels in found["summary"].items():
         for n_labels, found_row in by_labels.items():

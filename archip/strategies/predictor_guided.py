@@ -27,7 +27,8 @@ class PredictorGuided(GuidedSearch):
     """Rank a pool by a draw from the prediction, evaluate the first few.
 
     Attributes:
-        predictor: one of `archip list predictors`; `options` are its options.
+        predictor: one of `archip list predictors`; `options` are its options. `normal_scores` orders best where it is
+            not known which suits, and takes seconds a batch; `ridge` takes milliseconds.
         batch: candidates evaluated before the predictor is trained again.
     """
 
