@@ -54,7 +54,7 @@ _NOT_AS_DEVICE = ("accelerator", "mcu")  # targets of their own name
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,20 @@ def _resolved(kind: str, plug: Plug, where: str) -> Plug:
     except UserError as error:
         raise error.at(where) from None
     options = {f.name: getattr(method, f.name) for f in dataclasses.fields(method) if f.init}
-    return Plug(plug.name, _OPTIONS.dump_python(options, mode="json"))
+    plain = _OPTIONS.dump_python(options, mode="json")
+    for name, value in plain.items():
+        if not _is_finite(value):
+            raise UserError("is not finite", f"{where}.{plug.name}.{name}", "numbers")
+    return Plug(plug.name, plain)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether JSON can say all numbers of a value."""
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _judged(file: _File) -> tuple[Plug, TableGoals | None]:

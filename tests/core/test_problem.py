@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import math
+
 import pytest
 
 from archip.core.errors import UserError
@@ -51,6 +53,8 @@ def test_limits_are_read_with_their_units(toy_problem):
         ("tasks.shapes.net", "resnet10", ["resnet10", "resnet9"]),
         ("tasks.shapes.net", None, ["tasks.shapes.net", "write a name"]),
         ("strategy", None, ["strategy", "write a name"]),
+        ("tasks.shapes.weight", math.inf, ["tasks.shapes.weight", "finite"]),
+        ("strategy", {"nsga2": {"mutation": math.nan}}, ["strategy.nsga2.mutation"]),
         ("tasks.shapes.net", "unet", ["segmentation", "iou"]),
         ("tasks.shapes.net", "product", ["product"]),
         ("tasks.shapes.weight", -1, ["weight"]),
