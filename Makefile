@@ -45,4 +45,8 @@ RUNS ?= 200
 chaos: venv      ## runs that are killed, starved and confused, RUNS of them; each has to end as an undisturbed one
 	$(BIN)/python -m benchmarks.chaos --runs $(RUNS)
 
-.PHONY: help venv demo test slow check docs claims bench chaos
+INPUTS ?= 100000
+fuzz: venv       ## INPUTS wrong files of every kind; each has to bring a result or a message in time
+	$(BIN)/python -m benchmarks.fuzz --inputs $(INPUTS)
+
+.PHONY: help venv demo test slow check docs claims bench chaos fuzz
