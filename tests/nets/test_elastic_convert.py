@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
+from archip.core import registry  # noqa: E402
 from archip.core.errors import UserError  # noqa: E402
 from archip.nets.elastic import Elastic, elastic  # noqa: E402
 
@@ -207,6 +208,41 @@ def test_what_cannot_shrink_stays_and_says_why(how):
 def test_axes_that_are_no_channels_are_not_taken_for_such(module, x):
     net = elastic(module.eval(), x)
     assert list(net.space.knobs) == [str(len(module) - 2)]
+    assert torch.equal(net.extract(net.smallest)(x), net(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "shape"),
+    [
+        ("resnet9", {"stem": [4, 8], "filters": [4, 8]}, (3, 16, 16)),
+        ("unet", {"top": [2, 4], "max_height": 2}, (3, 16, 16)),
+        ("conv1d", {"widths": [4, 8]}, (3, 32)),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_networks_of_spaces_shrink_but_for_their_outputs(name, options, shape):
+    space = registry.create("spaces", name, options)
+    module = with_statistics(space.build({k: v.values[-1] for k, v in space.knobs.items()}, shape, 4, 0))
+    net, x = elastic(module, torch.randn(2, *shape)), torch.randn(2, *shape)
+    assert set(net.fixed.values()) == {"outputs of the network stay"}
+    assert torch.allclose(net(x), module(x), atol=1e-4)
+    for chosen, knob in net.space.knobs.items():  # a width that is not coupled as it must be would not run
+        assert torch.equal(net(x, {chosen: knob.values[0]}), net.extract()(x))
+
+
+class Optional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.chain = mlp()
+
+    def forward(self, x, mask=None):
+        return self.chain(x) if mask is None else self.chain(x * mask)
+
+
+def test_arguments_that_may_be_left_out_are():
+    x = X[:, :, :8, :8]
+    net = elastic(Optional().eval(), x)
+    assert net.space.knobs.keys() == {"chain.1", "chain.4"}
     assert torch.equal(net.extract(net.smallest)(x), net(x))
 
 

@@ -20,6 +20,7 @@ from torch.fx.proxy import TraceError
 from torch.nn import functional as F
 
 from archip.core.errors import UserError
+from archip.nets.elastic._trace import OneInput, asks_shape, infers_last, shape_of, target, why_not
 
 __all__ = ["Coupling", "Group", "Spans", "coupling"]
 
@@ -90,7 +91,7 @@ def coupling(module: nn.Module, x: Tensor) -> Coupling:
         UserError: the module cannot be traced, e.g. as what it does depends on the values of its inputs.
     """
     try:
-        traced = fx.symbolic_trace(module)
+        traced = fx.symbolic_trace(OneInput(module))
     except (TraceError, TypeError, RuntimeError, NotImplementedError) as error:
         raise UserError(
             f"{type(module).__name__} cannot be traced: {error}", right="no control flow on values"
@@ -106,22 +107,22 @@ def coupling(module: nn.Module, x: Tensor) -> Coupling:
 
 class _Walk:
     def __init__(self, traced: fx.GraphModule) -> None:
-        self.modules: dict[str, Any] = dict(traced.named_modules())
+        self.modules: dict[str, Any] = {name.removeprefix("module."): m for name, m in traced.named_modules()}
         self.values: dict[fx.Node, Value] = {}
         self.found = Coupling()
         self.direct: set[str] = set()  # layers whose tensors are read without calling them
 
     def visit(self, node: fx.Node) -> None:
         rule = self._rule(node)
-        shape = _shape(node)
+        shape = shape_of(node)
         value = rule(node, shape) if rule and shape else None
         if value is not None:
             self.values[node] = value
         elif node.op == "output":
             self._fix(node, "outputs of the network stay")
         elif node.op == "get_attr":
-            self.direct.add(str(node.target).rpartition(".")[0])
-        elif node.op != "placeholder" and not _asks_shape(node):
+            self.direct.add(target(node).rpartition(".")[0])
+        elif node.op != "placeholder" and not asks_shape(node):
             why = f"{self._named(node)} is not known to keep channels apart"
             if any(i in self.values for i in node.all_input_nodes):
                 self.found.left[node.name] = why
@@ -133,7 +134,7 @@ class _Walk:
         for name, (inputs, outputs) in self.found.layers.items():
             layer = self.modules[name]
             n_owners = max((owners[id(p)] for p in layer._parameters.values() if p is not None), default=1)
-            why = "is read by the forward pass itself" if name in self.direct else _why_not(layer, n_owners)
+            why = "is read by the forward pass itself" if name in self.direct else why_not(layer, n_owners)
             if why:
                 _fix([*inputs, *outputs], f"{name} {why}")
         for group in self.found.groups:
@@ -142,7 +143,7 @@ class _Walk:
 
     def _rule(self, node: fx.Node) -> Callable[[fx.Node, Sequence[int]], Value | None] | None:
         if node.op == "call_module":
-            layer = self.modules[str(node.target)]
+            layer = self.modules[target(node)]
             if type(layer) in _WEIGHTED + _NORMS:
                 return self._layer if type(layer) in _WEIGHTED else self._norm
             return self._same if isinstance(layer, _MODULES) else self._flat if isinstance(layer, nn.Flatten) else None
@@ -157,7 +158,7 @@ class _Walk:
         return self._same if node.target in _FUNCTIONS else None
 
     def _layer(self, node: fx.Node, shape: Sequence[int]) -> Value | None:
-        name, layer = str(node.target), self.modules[str(node.target)]
+        name, layer = target(node), self.modules[target(node)]
         is_linear = isinstance(layer, nn.Linear)
         n_in, n_out = (layer.in_features, layer.out_features) if is_linear else (layer.in_channels, layer.out_channels)
         axis = len(shape) - 1 if is_linear else 1
@@ -181,7 +182,7 @@ class _Walk:
         return Value(axis, given)
 
     def _norm(self, node: fx.Node, shape: Sequence[int]) -> Value | None:
-        name, layer = str(node.target), self.modules[str(node.target)]
+        name, layer = target(node), self.modules[target(node)]
         is_last = isinstance(layer, nn.LayerNorm)
         axis = len(shape) - 1 if is_last else 1
         spans = self._read(node, axis, name, shape[axis])
@@ -197,7 +198,7 @@ class _Walk:
     def _same(self, node: fx.Node, shape: Sequence[int]) -> Value | None:
         """Whatever works on each channel by itself; pooling and resizing do if the channels are on axis 1 of a map."""
         value = self.values.get(node.all_input_nodes[0])
-        kind = str(type(self.modules[str(node.target)]) if node.op == "call_module" else node.target).lower()
+        kind = str(type(self.modules[target(node)]) if node.op == "call_module" else node.target).lower()
         is_map = value is not None and value.axis == 1 and len(shape) > 2
         return value if is_map or not any(word in kind for word in ("pool", "interpolate", "upsample")) else None
 
@@ -205,7 +206,7 @@ class _Walk:
         if len(node.all_input_nodes) < 2:
             return self._same(node, shape)
         a, b = (self.values.get(i) for i in node.all_input_nodes)
-        sides = [_shape(i) for i in node.all_input_nodes]
+        sides = [shape_of(i) for i in node.all_input_nodes]
         if a is None or b is None or len(sides[0]) != len(sides[1]) or a.axis != b.axis:
             return None
         if sides[0][a.axis] != sides[1][b.axis]:
@@ -228,8 +229,8 @@ class _Walk:
     def _flat(self, node: fx.Node, shape: Sequence[int]) -> Value | None:
         """Everything behind the batch becomes one axis."""
         source = node.all_input_nodes[0]
-        value, before = self.values.get(source), _shape(source)
-        by_number = node.target in ("view", "reshape", torch.reshape) and not _infers_last(node)
+        value, before = self.values.get(source), shape_of(source)
+        by_number = node.target in ("view", "reshape", torch.reshape) and not infers_last(node)
         if value is None or by_number or value.axis != 1 or len(shape) != 2 or shape[0] != before[0]:
             return None
         times = shape[1] // before[1]
@@ -237,7 +238,7 @@ class _Walk:
 
     def _mean(self, node: fx.Node, shape: Sequence[int]) -> Value | None:
         source = node.all_input_nodes[0]
-        value, before = self.values.get(source), _shape(source)
+        value, before = self.values.get(source), shape_of(source)
         axes = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
         gone = [axes] if isinstance(axes, int) else list(axes) if isinstance(axes, tuple | list) else []
         gone = [a % len(before) for a in gone if isinstance(a, int)]
@@ -264,37 +265,8 @@ class _Walk:
 
     def _named(self, node: fx.Node) -> str:
         if node.op == "call_module":
-            return f"{node.target} ({type(self.modules[str(node.target)]).__name__})"
+            return f"{target(node)} ({type(self.modules[target(node)]).__name__})"
         return f"{getattr(node.target, '__name__', node.target)} ({node.name})"
-
-
-def _shape(node: fx.Node) -> tuple[int, ...]:
-    found = node.meta.get("tensor_meta")
-    return tuple(getattr(found, "shape", ()))
-
-
-def _asks_shape(node: fx.Node) -> bool:
-    """It reads the number of samples, which no width changes."""
-    if node.target is getattr and node.args[1:] == ("shape",):
-        return all(user.target is operator.getitem and user.args[1:] == (0,) for user in node.users)
-    return node.target == "size" and node.args[1:] == (0,)
-
-
-def _infers_last(node: fx.Node) -> bool:
-    sizes = node.args[1:] if len(node.args) != 2 or isinstance(node.args[1], int) else node.args[1]
-    return isinstance(sizes, tuple | list) and sizes[-1:] in ((-1,), [-1])
-
-
-def _why_not(layer: Any, n_owners: int) -> str:
-    """Why a layer cannot be wrapped; empty if it can."""
-    if any(getattr(layer, hooks) for hooks in ("_forward_hooks", "_forward_pre_hooks")):
-        return "has hooks"
-    if hasattr(layer, "parametrizations"):
-        return "has parametrised weights"
-    if n_owners > 1:
-        return "shares a weight with another layer"
-    is_other = getattr(layer, "padding_mode", "zeros") != "zeros" or isinstance(getattr(layer, "padding", 0), str)
-    return "has padding other than by numbers of zeros" if is_other else ""
 
 
 def _fix(spans: Spans, why: str) -> None:
