@@ -9,7 +9,7 @@ help:            ## this list
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,serve,remote]' pytest hypothesis ruff pyright codespell \
+	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,serve,remote]' pytest pytest-xdist hypothesis ruff pyright codespell \
 		deptry httpx playwright prometheus-client 'moto[s3]' flask flask-cors mkdocs-material 'mkdocstrings[python]'
 	$(BIN)/python -m archip.hardware.compile
 	touch $@
@@ -20,7 +20,7 @@ demo: venv       ## set up and run the main job: two networks and a chip in abou
 	$(BIN)/archip run examples/two_tasks.yaml
 
 test: venv       ## set up and run the tests
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
 
 slow: venv       ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

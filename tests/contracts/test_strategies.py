@@ -14,7 +14,8 @@ TOY_OPTIONS = {
 # Strategies that fit models take minutes for all that the contract asks.
 GUIDED = {"auto", "bayesian", "diffusion_nag", "gbdt_nas", "linas", "nars", "predictor_guided", "smbo"}
 
-CHEAP_S = dict.fromkeys(GUIDED, 20e-3) | {"ppo": 20e-3}  # several passes of gradients over every batch
+# Also those that go over every batch several times with gradients, and the one that fits a model of accuracy.
+CHEAP_S = dict.fromkeys(GUIDED | {"ppo", "enas_memory", "hao"}, 20e-3)
 
 
 def _names():

@@ -42,7 +42,10 @@ def samples(n: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     return X_NF, X_NF @ [3.0, 0.0, 1.0, 0.5] + 5 + noise * rng.normal(size=n)
 
 
-@pytest.mark.parametrize("name", NAMES)
+TRAINED = {"gnn", "gennape"}  # many fits of them take minutes
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in TRAINED else n for n in NAMES])
 def test_it_learns_a_sum_of_costs_and_its_uncertainty_is_right(name):
     X_NF, y_N = samples(150, noise=0.5)
     X_MF, y_M = samples(400, noise=0.5, seed=1)
