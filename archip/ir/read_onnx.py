@@ -37,7 +37,7 @@ Shape = tuple[int, ...]
 _SMALL = 4096  # elements; the values of larger constants say nothing about shapes
 _WRONG_FILE = (
     *(CandidateError, IndexError, KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError),
-    *(MemoryError, RuntimeError, OSError, ArithmeticError),
+    *(MemoryError, RuntimeError, OSError, ArithmeticError, AssertionError, StopIteration),
 )
 _PUT_TOGETHER = frozenset({"Concat", "Slice", "Split"})
 _NAMED_LIKE_WEIGHT = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization",
