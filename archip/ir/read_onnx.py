@@ -35,6 +35,7 @@ __all__ = ["read_onnx"]
 
 Shape = tuple[int, ...]
 _SMALL = 4096  # elements; the values of larger constants say nothing about shapes
+_LARGEST = 2**31  # elements of a constant that is worked with
 _WRONG_FILE = (
     *(CandidateError, IndexError, KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError),
     *(MemoryError, RuntimeError, OSError, ArithmeticError, AssertionError, StopIteration),
@@ -295,6 +296,9 @@ class _Reader:
         else:
             known = [v for v in inputs if isinstance(v, Known)]
             feeds = {name: _array_like(v) for name, v in zip(filter(None, node.input), known, strict=True)}
+            if (largest := max((array.size for array in feeds.values()), default=0)) > _LARGEST:
+                raise UserError(f"a constant of {largest:,} elements is too large to work with",
+                                f"{self._path}: node {node_name(node)} ({operator(node)})")  # fmt: skip
         results = onnx.reference.ReferenceEvaluator(model_of(node, feeds, self._opsets)).run(None, feeds)
         is_exact = all(v.array is not None for v in known)
         is_trained = any(v.is_trained for v in known)
