@@ -319,9 +319,9 @@ def test_unsupported_operators_are_all_named_before_anything_else(read):
 
 def test_a_constant_too_large_to_work_with_is_refused(tmp_path):
     """Its shape is a number in the file, its data may be missing; to sum it up would take minutes."""
-    nodes = [helper.make_node("ReduceSum", ["ones"], ["sum"]), helper.make_node("Add", ["x", "sum"], ["y"])]
+    nodes = [helper.make_node("ReduceSum", ["ones"], ["sum"]), helper.make_node("Expand", ["x", "sum"], ["y"])]
     sizes = [helper.make_tensor_value_info(name, FLOAT, [1, 4]) for name in ("x", "y")]
-    ones = TensorProto(name="ones", data_type=FLOAT, dims=[2**40])
+    ones = TensorProto(name="ones", data_type=TensorProto.INT64, dims=[2**40])
     onnx.save(helper.make_model(helper.make_graph(nodes, "g", sizes[:1], sizes[1:], [ones])), tmp_path / "large.onnx")
     with pytest.raises(UserError, match="too large"):
         read_onnx(tmp_path / "large.onnx")
