@@ -190,8 +190,8 @@ class Failure:
 
     Attributes:
         kind: ``error``: the function raised; ``time``: it took longer than its limit; ``lost``: its worker died, again
-            after every retry; ``surroundings``: the disk, the user's files or settings are at fault, or the function cannot
-            be loaded or prepared; not the item.
+            after every retry; ``surroundings``: the disk, the user's files or settings are at fault, or the function
+            cannot be loaded or prepared; not the item.
         reason: one line for a record.
         error: what was raised, where `kind` is ``surroundings``.
     """
