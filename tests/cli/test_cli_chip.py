@@ -189,7 +189,7 @@ def test_layer_tables_and_names(tmp_path):
         (["resnet9:9,32,0,32,0,32,0@3x16x16"], None, None, "fn0 is '9'"),
         (["resnett:8@3x16x16"], None, None, "resnet9"),
         ([A], {"coers": 2}, None, "cores"),
-        ([A], "missing.yaml", None, "cannot be read"),
+        ([A], "missing.yaml", None, "no such file"),
         ([A], None, "latency", "METRIC=QUANTITY"),
         ([A], None, "latency=2 mm2", "latency"),
         ([A], None, "power=2 W", "unknown metric"),

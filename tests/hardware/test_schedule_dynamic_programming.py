@@ -12,6 +12,19 @@ from archip.hardware.schedule.cp_sat import CpSat
 from archip.hardware.schedule.dynamic_programming import DynamicProgramming
 
 
+@pytest.mark.parametrize("beside", [0.0, 1e300, -1e300, np.nan])
+def test_one_chain_has_three_multipliers_and_reads_no_more(beside):
+    """What lies behind them in memory decides nothing: 2 of 3 layers go to the cheap core within 12 cycles."""
+    cycles_KL, energy_KL = np.array([[2, 2, 2], [5, 5, 5]]), np.array([[9.0, 9, 9], [1.0, 1, 1]])
+    energy_m, time_m = np.array([0.5, 0.1, 0.1, beside]), np.array([0.4, 0.3, 0.3, beside])
+    core_L, start_L = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    found = solve(
+        cycles_KL, energy_KL, 3, 12, 100.0, False, 0, energy_m[:3], time_m[:3], new_pool(1000), core_L, start_L
+    )
+    assert found == (1, 12, 11.0, True)
+    assert sorted(core_L.tolist()) == [0, 1, 1]
+
+
 def test_by_hand():
     # Chain 0: 2 layers, chain 1: 1 layer. Core 0 is fast and dear, core 1 slow and cheap.
     cycles_KL, energy_KL = np.array([[2, 2, 3], [5, 5, 6]]), np.array([[9.0, 9, 9], [1.0, 1, 1]])

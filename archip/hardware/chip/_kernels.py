@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from archip.hardware.schedule._exact import PRUNED, SLACK, UNSOLVED, cheapest, fastest
-from archip.hardware.schedule._label_dp import NEVER, energy_bound, new_pool, solve_all, time_bound
+from archip.hardware.schedule._label_dp import NEVER, energy_bound, new_pool, of_two_chains, solve_all, time_bound
 
 __all__ = ["COUNTS", "best_of", "insert_step", "step_at", "survey", "undominated", "walk"]
 
@@ -449,8 +449,8 @@ def _walk_group(
     A box is what lies below a step: at most `limit` cycles and `most` energy. The line is a lower bound of the energy;
     as long as the boxes' roofs are hardly higher above it than the first one's, one sweep serves them all.
     """
-    slope, height = energy_m.sum(), most - line
-    slopes = np.array([slope, slope - energy_m[0], slope - energy_m[1], energy_m[2] + energy_m[3]])
+    slope, height, m = energy_m.sum(), most - line, of_two_chains(energy_m)
+    slopes = np.array([slope, slope - m[0], slope - m[1], m[2] + m[3]])
     lowered = np.full(4, most + SLACK)
     box_limit, roof, left = limit, most, 0
     while True:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["NEVER", "Pool", "energy_bound", "new_pool", "solve", "solve_all", "time_bound"]
+__all__ = ["NEVER", "Pool", "energy_bound", "new_pool", "of_two_chains", "solve", "solve_all", "time_bound"]
 
 NEVER = 1 << 40  # cycles of a layer that the core cannot run; more than any limit
 _STEPS = 60  # of the subgradient methods
@@ -176,7 +176,7 @@ def solve(cycles_KL, energy_KL, n_first, limit, budget, for_time, beam, energy_m
         budget: most energy.
         for_time: the shortest schedule within budget, of equal ones that of least energy.
         beam: labels kept for each number of begun layers, later chain and held core; 0 keeps all that matter.
-        energy_m, time_m: [4] multipliers of `energy_bound` and `time_bound`.
+        energy_m, time_m: [4] multipliers of `energy_bound` and `time_bound`, [3] where there is one chain.
         pool: of `new_pool`.
         core_L, start_L: filled with the answer if there is one.
 
@@ -236,11 +236,20 @@ def solve_all(cycles_KL, energy_KL, n_first, limit, lowered, budget, energy_m, t
 
 
 @njit(cache=True, nogil=True)
+def of_two_chains(multipliers):
+    """Multipliers of two chains, then two cores; of one chain, the second is empty and its multiplier 0."""
+    if len(multipliers) == 4:
+        return multipliers
+    return np.array([multipliers[0], 0.0, multipliers[1], multipliers[2]])
+
+
+@njit(cache=True, nogil=True)
 def _sweep(cycles_KL, energy_KL, n_first, limit, lowered, budget, for_time, beam, energy_m, time_m, pool):
     """Make all labels: (status, list of the labels at the end, exact); see `solve` and `solve_all`."""
     n_layers = cycles_KL.shape[1]
     n_second = n_layers - n_first
     energies, times, links = pool
+    energy_m, time_m = of_two_chains(energy_m), of_two_chains(time_m)
     rest_e, rest_t, rest_c = _rests(cycles_KL, energy_KL, n_first, energy_m, time_m)
     bounds = (limit, lowered, budget, energy_m, time_m, rest_e, rest_t, rest_c, n_first, n_second)
     head = np.full((2, 4 * (n_first + 1)), -1, np.int32)
