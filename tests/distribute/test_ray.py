@@ -39,6 +39,7 @@ def test_an_address_where_nothing_answers_is_told_at_once(form):
 
 
 @pytest.mark.ray
+@pytest.mark.slow  # on a busy machine Ray takes long to see that a node is gone
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_node_costs_only_what_it_was_doing(ray_cluster, tmp_path):
     from _busy import marks
@@ -62,7 +63,7 @@ def test_resources_are_those_that_were_asked_for(ray_cluster):
     from _busy import own_resources
 
     executor = registry.create("distribute", "ray", {"address": ray_cluster.address, "num_cpus": 0.5})
-    assert executor.n_workers >= 4  # two nodes of one processor, and one that was just killed
+    assert executor.n_workers >= 4  # two nodes of one processor, and maybe one that was just killed
     (own,) = executor.map(own_resources, [0])
     assert own["CPU"] == 0.5
     (asked,) = executor.map(own_resources, [0], resources={"num_cpus": 1, "memory": 2**20})

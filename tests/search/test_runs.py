@@ -109,7 +109,7 @@ def test_the_state_follows_the_signs_of_life(problem, tmp_path, monkeypatch):
     now_s = recorder.store.find("run").created_s
     seen.store.clock = lambda: now_s + LOST_S - 1
     assert seen.state == "running"
-    seen.store.clock = lambda: now_s + LOST_S + 1
+    seen.store.clock = lambda: now_s + 2 * LOST_S  # the last sign came a little after the run was made
     assert seen.state == "interrupted"
     seen.store.clock = lambda: now_s
     for error, state in [(None, "done"), (ValueError(), "failed"), (KeyboardInterrupt(), "interrupted")]:
