@@ -100,6 +100,7 @@ def test_a_longer_search_continues_and_another_seed_begins_anew(problem):
 
 
 def test_the_state_follows_the_signs_of_life(problem, tmp_path, monkeypatch):
+    monkeypatch.setattr("archip.search.runs.LOST_S", LOST_S)  # other tests raise it for their whole session
     checked = Problem.from_dict(problem)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "problem.yaml").write_text(checked.to_yaml())
