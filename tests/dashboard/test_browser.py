@@ -229,7 +229,7 @@ def test_what_another_process_writes_appears_by_itself(browser, tmp_path, faults
         subprocess.run(command, check=True, timeout=60)
         sync_api.expect(page.locator("#heading")).to_contain_text("48 of 400", timeout=20_000)
         sync_api.expect(page.locator(".plot .point").nth(before)).to_be_attached(timeout=20_000)
-        assert "48 candidates" in page.locator("#announced").inner_text()
+        sync_api.expect(page.locator("#announced")).to_contain_text("48 candidates", timeout=20_000)
         asked = problem("live")
         still = {r.candidate.id for r in made_records(asked, 8)} & {
             a.get_attribute("href")[-16:] for a in page.locator("#front tbody a").all()
