@@ -121,8 +121,11 @@ def test_the_streams_of_a_resnet_are_coupled_and_its_blocks_free():
 def test_every_width_may_be_chosen_alone():
     """A width that is not coupled as it must be would not run."""
     net = elastic(with_statistics(ResNet()), X)
+    whole = net(X)
     for name, knob in net.space.knobs.items():
-        net.extract({name: knob.values[0]})(X)
+        found = net.extract({name: knob.values[0]})(X)
+        assert found.shape == whole.shape
+        assert not torch.equal(found, whole)
 
 
 def test_concatenations_depthwise_layers_and_flattened_maps():
