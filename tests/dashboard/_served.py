@@ -43,7 +43,9 @@ class Served:
         with contextlib.suppress(ConnectionError), socket.create_connection(where, timeout=30) as connection:
             connection.sendall(request)
             if is_cut:
-                connection.shutdown(socket.SHUT_WR)
+                # A server that has refused already may have closed: then there is nothing left to shut (ENOTCONN).
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
                 answer += piece
         return answer
