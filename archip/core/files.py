@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from archip.core.errors import UserError
 
-__all__ = ["make_folder", "replacing", "write_text"]
+__all__ = ["digest_of", "make_folder", "replacing", "write_text"]
 
 
 def make_folder(path: Path) -> Path:
@@ -27,6 +28,19 @@ def make_folder(path: Path) -> Path:
         raise UserError(
             f"the folder cannot be written: {error.strerror}", str(path), "choose another with --out"
         ) from None
+
+
+def digest_of(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise UserError(f"the file cannot be read: {error.strerror}", str(path)) from None
 
 
 @contextlib.contextmanager

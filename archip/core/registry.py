@@ -27,6 +27,7 @@ KINDS = {
     "evaluators": "evaluators of candidates",
     "evaluators/proxies": "zero-cost scores",
     "predictors": "predictors",
+    "train/rules": "training rules of supernets",
     "hardware/models": "hardware cost models",
     "hardware/templates": "accelerator templates",
     "hardware/mappers": "mappers",

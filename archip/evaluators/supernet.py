@@ -2,20 +2,24 @@
 
 Choose it for searches of hundreds of candidates: after one training a candidate costs milliseconds. Its scores rank
 networks, they are not those of a full training. A training that was interrupted goes on; a finished one is read from
-the run's folder.
+the run's folder, or, with `start_from`, from that of another run.
 Source: Guo et al. 2020, arXiv:1904.00420 (uniform single paths); Yu et al. 2020, arXiv:2003.11142 (shared channels,
-batch-norm statistics measured for each network).
+batch-norm statistics measured for each network). How the shared weights are trained is a `rule` (`archip/train/rules`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from archip.core.errors import CandidateError
+from archip.core import registry
+from archip.core.errors import CandidateError, UserError
+from archip.core.files import digest_of
+from archip.core.problem import Plug
 from archip.core.protocols import Progress, RunContext, Stage, Task
 from archip.core.rng import generator
 from archip.evaluators._accuracy import AccuracyStage
@@ -25,18 +29,35 @@ __all__ = ["Supernet"]
 _EPOCHS, _STEPS = 12, 400  # at least, where the options do not say
 
 Count = Annotated[int, Field(ge=1)]
+Rule = str | dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Supernet:
     """Weights shared between all networks of a space."""
 
-    epochs: Count | None = None  # None: 12, on small data more: so many that there are 400 steps
+    epochs: Annotated[int, Field(ge=0)] | None = None  # None: 12, on small data more: so many that there are 400 steps
     batch: Count = 64  # samples of a training step
     lr: Annotated[float, Field(gt=0)] = 1e-2  # the highest; of AdamW, with warm-up and half a cosine
-    n_paths: Count = 1  # networks trained in every step
+    rule: Rule = "uniform"  # a training rule, by name or with options: {sandwich: {n_random: 2}}
+    start_from: str | None = None  # a trained supernet's file; with epochs 0 it is used as it is
     calibration: Count = 2  # training batches for the batch-norm statistics of each network
     samples: Count = 1000  # of the validation split, at most
+
+    def __post_init__(self) -> None:
+        self.made_rule()  # a wrong name or option is said before the search
+        if self.epochs == 0 and self.start_from is None:
+            raise UserError("0 epochs train nothing", "epochs", "start_from: a trained supernet's file")
+
+    def made_rule(self) -> Any:
+        """A new rule: rules keep state while they train."""
+        try:
+            plug = Plug.of(self.rule)
+            return registry.create("train/rules", plug.name, plug.options)
+        except ValueError as error:
+            raise UserError(str(error), "rule") from None
+        except UserError as error:
+            raise error.at("rule") from None
 
     def stages(self, run: RunContext) -> Sequence[Stage]:
         return [_SupernetStage(run, task, self) for task in run.tasks]
@@ -44,7 +65,8 @@ class Supernet:
 
 class _SupernetStage(AccuracyStage):
     def __init__(self, run: RunContext, task: Task, options: Supernet) -> None:
-        super().__init__("supernet", run, task, {"fidelity": "supernet", **asdict(options)})
+        start = {"start": digest_of(Path(options.start_from))} if options.start_from else {}
+        super().__init__("supernet", run, task, {"fidelity": "supernet", **asdict(options), **start})
         self.options = options
         self.failure = ""
         x, y = self.data.splits["val"]
@@ -60,15 +82,18 @@ class _SupernetStage(AccuracyStage):
         from archip.train.device import device
         from archip.train.loop import Recipe, fit
         from archip.train.recipe import steps_per_epoch
-        from archip.train.uniform import Uniform
+        from archip.train.supernet_file import load_supernet
 
         o, (x, _) = self.options, self.data.splits["train"]
-        epochs = o.epochs or max(_EPOCHS, _STEPS // steps_per_epoch(len(x), o.batch))
+        fewest = max(_EPOCHS, _STEPS // steps_per_epoch(len(x), o.batch))
+        epochs = fewest if o.epochs is None else o.epochs
         recipe = Recipe(epochs=epochs, batch=o.batch, lr=o.lr, keep="last")
         path = self.folder / f"{self.task.name}.safetensors"
         try:
             self.net = SuperNet(self.task.space, self.data.input_shape, self.data.n_outputs, self.seed)
-            fit(self.net, self.data, recipe, self.seed, progress, path, Uniform(self.task.space, o.n_paths))
+            if o.start_from is not None:
+                load_supernet(Path(o.start_from), self.net)
+            fit(self.net, self.data, recipe, self.seed, progress, path, o.made_rule())
         except CandidateError as error:
             self.failure = f"the supernet of {self.task.name}: {error}"
             return

@@ -9,9 +9,10 @@ of the kernel). Differs: kernels are cropped without a learned transform.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -42,16 +43,20 @@ class SuperNet(nn.Module):
     Its parameters have the names that they have in the module of a single network.
 
     Attributes:
-        largest: genotype with the most multiply-accumulates of those that `_corners` gives.
+        space: as given.
+        about: what its weights are of, as JSON.
+        smallest, largest: genotypes with the fewest and the most multiply-accumulates of those that `_corners` gives.
     """
 
     def __init__(self, space: Any, input_shape: Sequence[int], n_outputs: int, seed: int) -> None:
         super().__init__()
+        self.space = space
+        self.about = _about(space, input_shape, n_outputs)
         self._make_graph = lambda genotype: space.graph(genotype, input_shape, n_outputs)
         corners = list(self._corners(space))
         if not corners:
             raise CandidateError(f"no network of {type(space).__name__} takes inputs of shape {tuple(input_shape)}")
-        self.largest = max(corners, key=lambda pair: workload(pair[1]).macs)[0]
+        self.smallest, self.largest = (end(corners, key=lambda pair: workload(pair[1]).macs)[0] for end in (min, max))
         graphs = [graph for _, graph in corners]
         self._rooms = concat_rooms(graphs)
         for name, shape in self._shapes(graphs).items():
@@ -74,6 +79,10 @@ class SuperNet(nn.Module):
         for name, part in self._views(graph).items():
             module.get_parameter(name).copy_(part)
         return module
+
+    def cost(self, genotype: Genotype) -> float:
+        """Multiply-accumulates of a network."""
+        return float(workload(self._make_graph(genotype)).macs)
 
     def _views(self, graph: Graph) -> dict[str, Tensor]:
         """The weights of a network as parts of the store.
@@ -121,6 +130,12 @@ class SuperNet(nn.Module):
                 size = extent(part)
                 shapes[name] = tuple(map(max, size, shapes.get(name, size)))
         return shapes
+
+
+def _about(space: Any, input_shape: Sequence[int], n_outputs: int) -> dict[str, Any]:
+    options = {f.name: getattr(space, f.name) for f in fields(space)} if is_dataclass(space) else {}
+    named = {"space": type(space).__name__, "options": options}
+    return json.loads(json.dumps({**named, "input_shape": list(input_shape), "n_outputs": n_outputs}))
 
 
 def _slim(graph: Graph) -> Graph:

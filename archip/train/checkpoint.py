@@ -14,8 +14,9 @@ from torch import Tensor
 from archip.core.errors import UserError
 from archip.core.files import replacing
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["FORMAT", "read_checkpoint", "write_checkpoint"]
 
+FORMAT = 2  # of what is written; 1 had no state of rules and did not say what the weights are of
 _ENTRY = "archip"  # the key of our JSON in the file's own table of text
 
 

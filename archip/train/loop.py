@@ -29,18 +29,19 @@ from archip.core.protocols import Progress
 from archip.core.rng import generator, integer_seed
 from archip.train.augment import augment
 from archip.train.calibration import batches, recalibrate
-from archip.train.checkpoint import read_checkpoint, write_checkpoint
+from archip.train.checkpoint import FORMAT, read_checkpoint, write_checkpoint
 from archip.train.device import device, laid_out, mixed_precision, out_of_memory, repeatable
 from archip.train.evaluation import evaluate, score
 from archip.train.losses import METRIC, TaskKind, loss_function
 from archip.train.recipe import Recipe, load_optimiser, make_optimiser, steps_per_epoch
-from archip.train.rule import Plain, Rule
+from archip.train.rule import Plain, Rule, Scene, Step
 from archip.train.schedules import ema_decay, warmup_cosine
 
 __all__ = ["FitResult", "Recipe", "evaluate", "fit", "score"]
 
 _CALIBRATION_BATCHES = 4
 _PLAIN = Plain()
+_MOST_SKIPPED = 5  # steps in a row without a finite gradient end a training
 _CHECKPOINT_S = 2.0  # a kill loses at most so much work, and an epoch; writing costs far less
 
 
@@ -68,8 +69,11 @@ def fit(
         checkpoint: file to continue from if it is there, and to write to. At the end it holds weights and result, so
             that the same call gives them at once. One of another training is replaced.
 
+    A step whose loss or gradient is not finite leaves the weights as they are, and the history says how many such steps
+    an epoch had (``skipped``).
+
     Raises:
-        CandidateError: the loss is not finite (with epoch and step), or memory does not suffice.
+        CandidateError: five steps in a row were not finite (with epoch and step), or memory does not suffice.
     """
     with repeatable(), out_of_memory():
         training = _Training(module, dataset, recipe, seed, rule)
@@ -116,6 +120,7 @@ class _Training:
         self.seconds = 0.0
         shapes = {k: list(t.shape) for k, t in self.module.state_dict().items()}
         self.key = digest([recipe.to_json(), seed, dataset.digest, repr(rule), shapes])
+        rule.start(Scene(self.module, self.n_steps, recipe.epochs, self._validation_batch, self.loss))
 
     @property
     def done(self) -> bool:
@@ -129,11 +134,11 @@ class _Training:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(integer_seed(self.seed, "dropout", number))
-            losses = torch.stack(list(self._steps(number))).tolist()
-        for step, value in enumerate(losses):
-            if not math.isfinite(value):
-                raise CandidateError(f"training diverged: loss {value} in epoch {number + 1}, step {step + 1}")
-        entry = {"loss": sum(losses) / len(losses)}
+            losses = [value for value in self._steps(number) if value is not None]
+        entry = {"loss": sum(losses) / len(losses) if losses else math.nan}
+        if len(losses) < self.n_steps:
+            entry["skipped"] = self.n_steps - len(losses)
+        self.rule.epoch_ended(number, generator(self.seed, "epoch", number))
         if self.recipe.keep == "best":
             entry |= self._validate(number)
         self.history.append(entry)
@@ -164,19 +169,21 @@ class _Training:
         tensors = {f"{part}/{k}": t for part, state in states.items() for k, t in state.items()}
         optimiser = self.optimiser.state_dict()["state"]
         tensors |= {f"optimiser/{i}/{k}": t for i, state in optimiser.items() for k, t in state.items()}
+        tensors |= {f"rule/{k}": t for k, t in self.rule.state().items()}
         write_checkpoint(checkpoint, tensors, self._about())
 
     def resume(self, checkpoint: Path | None) -> None:
         """Go on from `checkpoint` if it is there and of this very training."""
         tensors, about = read_checkpoint(checkpoint) if checkpoint else ({}, {})
-        if about.get("key") != self.key:
+        if about.get("key") != self.key or about.get("format") != FORMAT:
             return
         self.history, self.metrics, self.seconds = about["history"], about["metrics"], about["seconds"]
         self.finished = about["finished"]
         if self.finished:
             self.best = tensors
             return
-        parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "best": {}, "optimiser": {}}
+        parts: dict[str, dict[str, Tensor]]
+        parts = {part: {} for part in ("module", "average", "best", "optimiser", "rule")}
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = tensor
@@ -184,31 +191,63 @@ class _Training:
         self.average.load_state_dict(parts["average"])
         self.best = parts["best"]
         load_optimiser(self.optimiser, parts["optimiser"])
+        self.rule.restore(parts["rule"])
 
-    def _steps(self, number: int) -> Iterator[Tensor]:
-        """One optimiser step after another of epoch `number`, each with its loss."""
+    def _steps(self, number: int) -> Iterator[float | None]:
+        """One optimiser step after another of epoch `number`: each one's loss, or None where it was left out.
+
+        Raises:
+            CandidateError: too many in a row were left out.
+        """
         order = generator(self.seed, "order", number).permutation(len(self.x))
         changes = torch.Generator().manual_seed(integer_seed(self.seed, "augment", number))
         draws = generator(self.seed, "rule", number)
         names = self.dataset.augment if self.recipe.augment else ()
-        total = self.n_steps * self.recipe.epochs
+        skipped: list[str] = []
         self.module.train()
         for i, rows in enumerate(np.array_split(order, self.n_steps)):
-            step = number * self.n_steps + i
             index = torch.from_numpy(rows).to(self.device)
             x, y = augment(self.x[index], self.y[index], names, changes)
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.recipe.lr * warmup_cosine(step, total, round(self.recipe.warmup * total))
-            yield self.rule.backward(self._forward, laid_out(x), y, self.loss, draws)
-            if self.recipe.clip is not None:
-                nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
-            self.optimiser.step()
+            done = self._set_rate(number * self.n_steps + i)
+            step = Step(self._forward, laid_out(x), y, self.loss, draws, done)
+            value, norm = self._gradients(step)
+            is_finite = math.isfinite(value) and math.isfinite(norm)
+            if is_finite:
+                self.optimiser.step()
+                self._update_average(ema_decay(number * self.n_steps + i, self.recipe.ema))
+                self.rule.stepped(step)
             self.optimiser.zero_grad()
-            self._update_average(ema_decay(step, self.recipe.ema))
+            what = f"gradient {norm}" if math.isfinite(value) else f"loss {value}"
+            skipped = [] if is_finite else [*skipped, f"{what} in epoch {number + 1}, step {i + 1}"]
+            if len(skipped) == min(_MOST_SKIPPED, self.n_steps):
+                raise CandidateError(f"training diverged: {skipped[0]}")
+            yield value if is_finite else None
+
+    def _set_rate(self, step: int) -> float:
+        """Give the optimiser the learning rate of a step; gives back the share of the training that lies behind."""
+        total = self.n_steps * self.recipe.epochs
+        warm = round(self.recipe.warmup * total)
+        rate = self.rule.rate(step / total, warmup_cosine(step, total, warm), step < warm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.lr * rate
+        return step / total
+
+    def _gradients(self, step: Step) -> tuple[float, float]:
+        """The loss of a step, and the norm of its gradient before it is clipped."""
+        value = self.rule.backward(step)
+        largest = math.inf if self.recipe.clip is None else self.recipe.clip
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), largest)
+        return float(value), float(norm)
 
     def _forward(self, *inputs: Any) -> Tensor:
         with mixed_precision(self.device):
             return self.module(*inputs).float()
+
+    def _validation_batch(self, rng: np.random.Generator, n: int) -> tuple[Tensor, Tensor]:
+        """Samples of the validation split, drawn with replacement where there are fewer."""
+        x, y = self.dataset.splits["val"]
+        rows = rng.choice(len(x), n, replace=len(x) < n)
+        return laid_out(torch.from_numpy(x[rows]).to(self.device)), torch.from_numpy(y[rows]).to(self.device)
 
     @torch.no_grad()
     def _update_average(self, decay: float) -> None:
@@ -242,4 +281,5 @@ class _Training:
 
     def _about(self) -> dict[str, Any]:
         names = ("key", "history", "metrics", "seconds", "finished")
-        return {name: getattr(self, name) for name in names}
+        about = {name: getattr(self, name) for name in names}
+        return {**about, "format": FORMAT, "of": getattr(self.module, "about", {})}

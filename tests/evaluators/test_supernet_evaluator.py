@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from archip.core.errors import UserError
 from archip.core.record import Status
 
 torch = pytest.importorskip("torch")
@@ -80,7 +81,8 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(make, run, tmp_path
 
 
 def test_other_options_are_another_training(make, run):
-    weights = [torch.cat([p.flatten() for p in make(**o).net.parameters()]) for o in ({}, {"lr": 1e-3}, {"n_paths": 2})]
+    options = ({}, {"lr": 1e-3}, {"rule": {"uniform": {"n_paths": 2}}})
+    weights = [torch.cat([p.flatten() for p in make(**o).net.parameters()]) for o in options]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -116,3 +118,45 @@ def test_a_network_that_does_not_fit_fails_alone(make, draw):
     outcomes = stage.evaluate(candidates)
     assert [o.status for o in outcomes] == [Status.OK, Status.FAILED, Status.OK]
     assert outcomes[1].reason == "no room"
+
+
+def test_a_trained_supernet_of_another_run_is_used_as_it_is(make, draw, run, tmp_path):
+    first = make()
+    file = str(run.folder / "supernet" / "series.safetensors")
+    elsewhere = dataclasses.replace(run, folder=tmp_path / "other")
+    used = make(elsewhere, epochs=0, start_from=file)
+    assert all(torch.equal(a, b) for a, b in zip(first.net.parameters(), used.net.parameters(), strict=True))
+    candidates = draw(3)
+    assert results(first.evaluate(candidates)) == results(used.evaluate(candidates))
+    assert first.key != used.key
+
+
+def test_a_supernet_of_something_else_is_refused_with_the_difference(make, run, tmp_path):
+    make()
+    file = str(run.folder / "supernet" / "series.safetensors")
+    stage = Supernet(epochs=1, start_from=file).stages(dataclasses.replace(run, folder=tmp_path / "x"))[0]
+    with pytest.raises(UserError, match=r"space 'Conv1d' there, 'ResNet9' here") as error:
+        stage.prepare(None)
+    assert file in str(error.value)
+
+
+def test_a_supernet_of_an_older_version_is_refused(make, run, monkeypatch, tmp_path):
+    from archip.train import loop
+
+    monkeypatch.setattr(loop, "FORMAT", 1)
+    make()
+    file = str(run.folder / "supernet" / "series.safetensors")
+    stage = Supernet(epochs=1, start_from=file).stages(dataclasses.replace(run, folder=tmp_path / "x"))[1]
+    with pytest.raises(UserError, match="version 1 of the format"):
+        stage.prepare(None)
+
+
+def test_wrong_rules_and_files_are_said_at_once(run):
+    with pytest.raises(UserError, match=r"sandwich"):
+        Supernet(rule="sandwhich")
+    with pytest.raises(UserError, match="n_random"):
+        Supernet(rule={"sandwich": {"n_rnadom": 2}})
+    with pytest.raises(UserError, match="start_from"):
+        Supernet(epochs=0)
+    with pytest.raises(UserError, match="cannot be read"):
+        Supernet(start_from="nowhere.safetensors").stages(run)

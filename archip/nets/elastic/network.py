@@ -15,7 +15,7 @@ from torch import nn
 from archip.core.errors import UserError, nearest
 from archip.core.knobs import Choice, Knob, KnobSpace
 from archip.nets.elastic.depth import ElasticDepth
-from archip.nets.elastic.layer import Elastic
+from archip.nets.elastic.layer import Elastic, ElasticLayer
 from archip.nets.elastic.size import Choices, Size
 
 __all__ = ["ElasticNet", "ElasticSpace"]
@@ -67,6 +67,11 @@ class ElasticNet(nn.Module):
             self.choose(choice)
         return self.module(x)
 
+    def cost(self, choice: Choices) -> float:
+        """Weights that a sub-network computes with: there is no graph to count its multiply-accumulates by."""
+        self.choose(choice)
+        return float(sum(_weights(self.module)))
+
     def extract(self, choice: Choices | None = None) -> nn.Module:
         """The sub-network `choice` (the present one) as an ordinary module with weights of its own.
 
@@ -79,6 +84,16 @@ class ElasticNet(nn.Module):
             if isinstance(layer, Elastic):
                 memo[id(layer)] = layer.extract(memo)
         return copy.deepcopy(self.module, memo)
+
+
+def _weights(module: nn.Module) -> Iterator[int]:
+    """Numbers of weights of what runs under the choice, layer by layer."""
+    if isinstance(module, ElasticLayer):
+        yield from (tensor.numel() for name, tensor in module.tensors().items() if name in module.full._parameters)
+        return
+    yield from (p.numel() for p in module._parameters.values() if p is not None)
+    for child in module.running if isinstance(module, ElasticDepth) else module.children():
+        yield from _weights(child)
 
 
 class ElasticSpace(KnobSpace):

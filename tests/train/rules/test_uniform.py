@@ -10,7 +10,8 @@ from torch import nn  # noqa: E402
 
 from archip.core.errors import UserError  # noqa: E402
 from archip.train.loop import Recipe, fit  # noqa: E402
-from archip.train.uniform import Uniform  # noqa: E402
+from archip.train.rule import Step  # noqa: E402
+from archip.train.rules.uniform import Uniform  # noqa: E402
 
 
 class Coin:
@@ -22,6 +23,8 @@ class Coin:
 
 class Either(nn.Module):
     """One of two linear layers, by genotype."""
+
+    space, largest, smallest = Coin(), 1, 0
 
     def __init__(self):
         super().__init__()
@@ -35,7 +38,9 @@ class Either(nn.Module):
 def test_gradients_are_the_mean_over_the_drawn_networks(n_paths):
     module, x, y = Either(), torch.randn(8, 64), torch.arange(8) % 2
     loss = nn.functional.cross_entropy
-    shown = Uniform(Coin(), n_paths).backward(module, x, y, loss, np.random.default_rng(3))
+    rule = Uniform(n_paths)
+    rule.shared = module
+    shown = rule.backward(Step(module, x, y, loss, np.random.default_rng(3)))
     found = [p.grad for p in module.parameters()]
     rng = np.random.default_rng(3)
     drawn = [Coin().sample(rng) for _ in range(n_paths)]
@@ -49,15 +54,15 @@ def test_gradients_are_the_mean_over_the_drawn_networks(n_paths):
 
 
 def test_a_supernet_is_trained_without_validation(images):
-    result = fit(Either(), images, Recipe(epochs=2, keep="last"), 0, rule=Uniform(Coin()))
+    result = fit(Either(), images, Recipe(epochs=2, keep="last"), 0, rule=Uniform())
     assert result.metrics == {}
     assert [set(entry) for entry in result.history] == [{"loss"}] * 2
 
 
 def test_the_best_epoch_of_a_supernet_is_not_defined(images):
     with pytest.raises(UserError, match="keep: last"):
-        fit(Either(), images, Recipe(epochs=2), 0, rule=Uniform(Coin()))
+        fit(Either(), images, Recipe(epochs=2), 0, rule=Uniform())
 
 
-def test_the_space_is_not_part_of_what_tells_rules_apart():
-    assert repr(Uniform(Coin())) == repr(Uniform(Coin())) != repr(Uniform(Coin(), 2))
+def test_options_tell_rules_apart():
+    assert repr(Uniform()) == repr(Uniform()) != repr(Uniform(2))

@@ -1,0 +1,1 @@
+"""Training rules for networks that share weights, one published method a file."""
