@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -21,8 +21,11 @@ from archip.core.errors import CandidateError, UserError
 from archip.core.files import digest_of
 from archip.core.problem import Plug
 from archip.core.protocols import Progress, RunContext, Stage, Task
-from archip.core.rng import generator
+from archip.core.rng import generator, integer_seed
 from archip.evaluators._accuracy import AccuracyStage
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Supernet"]
 
@@ -89,11 +92,17 @@ class _SupernetStage(AccuracyStage):
         epochs = fewest if o.epochs is None else o.epochs
         recipe = Recipe(epochs=epochs, batch=o.batch, lr=o.lr, keep="last")
         path = self.folder / f"{self.task.name}.safetensors"
+        rule = o.made_rule()
+
+        def make(number: int) -> SuperNet:
+            seed = integer_seed(self.seed, "set", number) if number else self.seed
+            return SuperNet(self.task.space, self.data.input_shape, self.data.n_outputs, seed)
+
         try:
-            self.net = SuperNet(self.task.space, self.data.input_shape, self.data.n_outputs, self.seed)
+            self.net = rule.network(make)
             if o.start_from is not None:
                 load_supernet(Path(o.start_from), self.net)
-            fit(self.net, self.data, recipe, self.seed, progress, path, o.made_rule())
+            fit(self.net, self.data, recipe, self.seed, progress, path, rule)
         except CandidateError as error:
             self.failure = f"the supernet of {self.task.name}: {error}"
             return
@@ -101,16 +110,28 @@ class _SupernetStage(AccuracyStage):
         inputs = torch.from_numpy(x).to(device())
         self.batches = batches(inputs, o.batch, o.calibration, generator(self.seed, "calibration"))
 
-    def measure(self, genotype: Any) -> float:
+    def network(self, genotype: Any) -> nn.Module:
+        """The network of a genotype with weights of the trained supernet, and with statistics of its own.
+
+        Raises:
+            CandidateError: the training of the supernet failed, or it has no room for this network.
+        """
         import torch
 
         from archip.train.calibration import recalibrate
-        from archip.train.device import device, mixed_precision
-        from archip.train.loop import evaluate
 
+        if not self.failure and not hasattr(self, "batches"):
+            self.prepare(None)
         if self.failure:
             raise CandidateError(self.failure)
         module = self.net.extract(genotype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        recalibrate(module, self.batches)
+        return module
+
+    def measure(self, genotype: Any) -> float:
+        from archip.train.device import device, mixed_precision
+        from archip.train.loop import evaluate
+
         with mixed_precision(device()):
-            recalibrate(module, self.batches)
+            module = self.network(genotype)
             return evaluate(module, self.x, self.y, self.data.task)[self.task.metric]

@@ -33,7 +33,7 @@ class RuleContract:
         from archip.train import loop
 
         monkeypatch.setattr(loop, "_CHECKPOINT_S", 0.0)
-        whole, again, cut = (_net() for _ in range(3))
+        whole, again, cut = (_net(rule_name) for _ in range(3))
         history = self._fit(whole, rule_name, data).history
         assert self._fit(again, rule_name, data).history == history
         path = tmp_path / "training.safetensors"
@@ -42,14 +42,14 @@ class RuleContract:
             patch.setattr(loop._Training, "epoch", lambda t: _stopped() if len(t.history) == 2 else epoch(t))
             with pytest.raises(KeyboardInterrupt):
                 self._fit(cut, rule_name, data, path)
-        resumed = _net()
+        resumed = _net(rule_name)
         assert self._fit(resumed, rule_name, data, path).history == history
         for a, b, c in zip(whole.parameters(), again.parameters(), resumed.parameters(), strict=True):
             assert a.equal(b)
             assert a.equal(c)
 
     def test_networks_learn_without_training_of_their_own(self, rule_name: str, data: DataSet) -> None:
-        net = _net()
+        net = _net(rule_name)
         before = _mean_loss(net, data)
         self._fit(net, rule_name, data, epochs=3 * _EPOCHS)
         assert _mean_loss(net, data) < 0.9 * before
@@ -57,9 +57,9 @@ class RuleContract:
     def test_options_are_told_and_state_is_not(self, rule_name: str, data: DataSet) -> None:
         rule = registry.create("train/rules", rule_name)
         told = repr(rule)
-        self._fit(_net(), rule_name, data, epochs=1, rule=rule)
+        self._fit(_net(rule_name), rule_name, data, epochs=1, rule=rule)
         assert repr(rule) == told
-        assert rule.evaluated(_net()) is None
+        assert rule.evaluated(_net(rule_name)) is None
 
     def _fit(
         self, net: Any, rule_name: str, data: DataSet, path: Path | None = None, epochs: int = _EPOCHS, rule: Any = None
@@ -70,10 +70,10 @@ class RuleContract:
         return fit(net, data, Recipe(epochs=epochs, batch=32, lr=1e-2, keep="last"), 0, checkpoint=path, rule=rule)
 
 
-def _net() -> Any:
+def _net(rule_name: str) -> Any:
     from archip.nets.supernet import SuperNet
 
-    return SuperNet(_SPACE, (1, 8, 8), 2, 0)
+    return registry.create("train/rules", rule_name).network(lambda i: SuperNet(_SPACE, (1, 8, 8), 2, i))
 
 
 def _stopped() -> Any:

@@ -36,6 +36,7 @@ from archip.train.losses import METRIC, TaskKind, loss_function
 from archip.train.recipe import Recipe, load_optimiser, make_optimiser, steps_per_epoch
 from archip.train.rule import Plain, Rule, Scene, Step
 from archip.train.schedules import ema_decay, warmup_cosine
+from archip.train.sorting import Sortable, sort_along
 
 __all__ = ["FitResult", "Recipe", "evaluate", "fit", "score"]
 
@@ -120,7 +121,8 @@ class _Training:
         self.seconds = 0.0
         shapes = {k: list(t.shape) for k, t in self.module.state_dict().items()}
         self.key = digest([recipe.to_json(), seed, dataset.digest, repr(rule), shapes])
-        rule.start(Scene(self.module, self.n_steps, recipe.epochs, self._validation_batch, self.loss))
+        about = (self.module, self.n_steps, recipe.epochs, self._validation_batch, self.loss, self.task)
+        rule.start(Scene(*about, self._usual_rate, self._sort))
 
     @property
     def done(self) -> bool:
@@ -139,6 +141,8 @@ class _Training:
         if len(losses) < self.n_steps:
             entry["skipped"] = self.n_steps - len(losses)
         self.rule.epoch_ended(number, generator(self.seed, "epoch", number))
+        for kept, value in zip(self.average.buffers(), self.module.buffers(), strict=True):
+            kept.copy_(value)
         if self.recipe.keep == "best":
             entry |= self._validate(number)
         self.history.append(entry)
@@ -226,11 +230,19 @@ class _Training:
     def _set_rate(self, step: int) -> float:
         """Give the optimiser the learning rate of a step; gives back the share of the training that lies behind."""
         total = self.n_steps * self.recipe.epochs
-        warm = round(self.recipe.warmup * total)
-        rate = self.rule.rate(step / total, warmup_cosine(step, total, warm), step < warm)
+        done = step / total
+        rate = self.rule.rate(done, self._usual_rate(done), step < round(self.recipe.warmup * total))
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.lr * rate
-        return step / total
+        return done
+
+    def _usual_rate(self, done: float) -> float:
+        total = self.n_steps * self.recipe.epochs
+        return warmup_cosine(round(done * total), total, round(self.recipe.warmup * total))
+
+    def _sort(self) -> None:
+        if isinstance(self.module, Sortable):
+            sort_along(self.module, self.average, self.optimiser)
 
     def _gradients(self, step: Step) -> tuple[float, float]:
         """The loss of a step, and the norm of its gradient before it is clipped."""

@@ -9,17 +9,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from archip.core.protocols import Space
+from archip.core.knobs import KnobSpace
+from archip.train.losses import TaskKind
 
-__all__ = ["Loss", "Plain", "Rule", "Scene", "Shared", "Step", "SupernetRule"]
+__all__ = ["Kind", "Loss", "Plain", "Rule", "Scene", "Shared", "Step", "SupernetRule"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Genotype = Any
+Kind = Literal["depth", "kernel", "resolution", "width"]
 
 
 class Shared(Protocol):
@@ -28,14 +31,17 @@ class Shared(Protocol):
     Attributes:
         space: draws the genotypes of its networks.
         largest, smallest: the genotypes at both ends.
+        kinds: gene → what it changes in the largest network; no other genes change it.
     """
 
     @property
-    def space(self) -> Space: ...
+    def space(self) -> KnobSpace: ...
     @property
     def largest(self) -> Genotype: ...
     @property
     def smallest(self) -> Genotype: ...
+    @property
+    def kinds(self) -> Mapping[str, Kind]: ...
 
     def __call__(self, x: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Outputs of one network, the largest if none is named."""
@@ -56,6 +62,10 @@ class Scene:
         epochs: as many as there may be.
         validation: (generator, samples) → a batch of the validation split, on the device of the training.
         loss: of the task, as in each step.
+        task: what the outputs are.
+        usual: share of all steps that lie behind → warm-up and half a cosine, the usual learning rate there.
+        sort: moves the most important channels to the front, with what the training keeps of them, so that smaller
+            networks get those; nothing where the module has no channels that it could sort.
     """
 
     module: Any
@@ -63,6 +73,9 @@ class Scene:
     epochs: int
     validation: Callable[[np.random.Generator, int], tuple[Tensor, Tensor]]
     loss: Loss
+    task: TaskKind
+    usual: Callable[[float], float]
+    sort: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,12 @@ class Step:
     done: float = 0.0
 
     def backward_of(
-        self, genotype: Genotype, teacher: Tensor | None = None, weight: float = 1.0, rows: slice = slice(None)
+        self,
+        genotype: Genotype,
+        teacher: Tensor | None = None,
+        weight: float = 1.0,
+        rows: slice = slice(None),
+        labels: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Add `weight` times the gradient of one network's loss; gives its outputs and its loss, both detached.
 
@@ -93,11 +111,14 @@ class Step:
             genotype: of the network.
             teacher: outputs to learn from in place of the labels.
             rows: those of the batch that it sees.
+            labels: whether it learns from the labels beside the teacher.
         """
         from archip.train.losses import distillation
 
         outputs = self.forward(self.x[rows], genotype)
-        value = self.loss(outputs, self.y[rows]) if teacher is None else distillation(outputs, teacher[rows])
+        value = distillation(outputs, teacher[rows]) if teacher is not None else torch.zeros((), device=outputs.device)
+        if labels or teacher is None:
+            value = value + self.loss(outputs, self.y[rows])
         (weight * value).backward()
         return outputs.detach(), value.detach()
 
@@ -148,6 +169,14 @@ class SupernetRule(Rule):
 
     verb: ClassVar[str] = "supernet"
     shared: Shared
+
+    def network(self, make: Callable[[int], Any]) -> Any:
+        """What is trained: one supernet, unless a rule needs several.
+
+        Args:
+            make: number → a supernet of the space with start weights of its own; 0 is the usual one.
+        """
+        return make(0)
 
     def start(self, scene: Scene) -> None:
         self.shared = scene.module
