@@ -144,9 +144,7 @@ def _write(folder: Path, result: ChipResult, networks: Mapping[str, Workload], s
     """``result.json``, and the report of the best chip (of a Pareto set: the first point) with its files."""
     make_folder(folder)
     write_text(folder / "result.json", json.dumps(result.as_json()) + "\n")
-    if space.dram is not None or space.mapping == "free":
-        typer.echo("only result.json is written: the report knows neither shared DRAM nor free mappings", err=True)
-    elif result.front:
+    if result.front:
         from archip.export.chip_report import ChipReport
 
         ChipReport().write(folder, networks, space, result.front[0], _proof(result))

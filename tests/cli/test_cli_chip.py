@@ -126,8 +126,11 @@ def test_graphs_and_shared_dram(spec, options, tmp_path):
     assert told["certificate"]["enumerated"] == chain["certificate"]["enumerated"]
     assert told["certificate"]["gap"] is not None
     assert latency <= of_chains if "--dram" not in options else latency >= of_chains
-    assert (tmp_path / "out" / "result.json").exists()
-    assert ("only result.json" in done.stderr) == ("--dram" in options)
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"result.json", "chip.yaml", "schedule.json", "floor.svg", "report.html"}
+    rows = json.loads((tmp_path / "out" / "schedule.json").read_text())
+    assert max(row["end_cycle"] for row in rows) == latency
+    assert all(("dram_share" in row) == ("--dram" in options) for row in rows)
 
 
 def test_free_mappings_tell_the_clusters(tmp_path):

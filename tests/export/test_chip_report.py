@@ -16,6 +16,8 @@ from archip.hardware.schedule._schedule import Schedule, flaws
 from archip.ir.workload import workload
 
 SIZES = {"pes": {"total": 256, "step": 64}, "bandwidth": {"total": "16 GB/s", "step": "8 GB/s"}}
+FEW = {"pes": {"total": 128, "step": 64}, "bandwidth": {"total": "16 GB/s", "step": "8 GB/s"}}
+NVDLA = {"cost_model": "loopnest", "technology": "28nm", "dataflows": ["nvdla"]}
 SPECS = {
     "maestro": {**SIZES},
     "maestro_fastest": {**SIZES, "mapping": "fastest", "mac_energy": "1 nJ"},
@@ -26,6 +28,13 @@ SPECS = {
         "buffers": [1.0, 2.0],
         "dataflows": ["nvdla"],
     },
+}
+
+OPEN = {  # priced layer by layer with what the cores share or choose; too slow for whole Pareto sets
+    "dram": {**FEW, "dram": "200 MB/s"},
+    "free": {**FEW, "mapping": "free"},
+    "free_dag_dram": {**FEW, "mapping": "free", "graph": "dag", "dram": "400 MB/s"},
+    "loopnest_dram": {**FEW, **NVDLA, "dram": "200 MB/s"},
 }
 
 
@@ -39,10 +48,13 @@ def networks():
     }
 
 
-@pytest.fixture(scope="module", params=[(name, kind) for name in SPECS for kind in ("latency", None)], ids=str)
+CASES = [(name, kind) for name in SPECS for kind in ("latency", None)] + [(name, "latency") for name in OPEN]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
 def case(request, networks):
     name, minimise = request.param
-    spec = registry.validate(ChipSpec, SPECS[name])
+    spec = registry.validate(ChipSpec, (SPECS | OPEN)[name])
     result = explore(networks, spec, minimise=minimise)
     return spec, result, result.front[len(result.front) // 2]
 
@@ -71,6 +83,30 @@ def test_the_schedule_is_valid(case, networks):
     chain_L = np.array([list(networks).index(row["network"]) for row in rows])
     energy_KL = np.zeros(cycles_KL.shape)
     assert flaws(Schedule(core_L, start_L, end_L, int(end_L.max()), 0.0), cycles_KL, energy_KL, chain_L) == []
+
+
+@pytest.mark.parametrize("name", ["dram", "free_dag_dram", "loopnest_dram"])
+def test_layers_side_by_side_share_the_dram(networks, name):
+    """Never more than the bandwidth, and here it is scarce: layers wait for it."""
+    spec = registry.validate(ChipSpec, OPEN[name])
+    found = explore(networks, spec, minimise="latency").front[0]
+    chip, rows = described(networks, spec, found)
+    assert chip["dram_bytes_per_s"] == {"dram": 2e8, "free_dag_dram": 4e8, "loopnest_dram": 2e8}[name]
+    for cycle in {row["start_cycle"] for row in rows}:
+        running = [row["dram_share"] for row in rows if row["start_cycle"] <= cycle < row["end_cycle"]]
+        assert sum(running) <= 1 + 1e-9
+    assert max(row["dram_share"] for row in rows) == 1
+    plenty = registry.validate(ChipSpec, OPEN[name] | {"dram": "1000 GB/s"})
+    _, quick = described(networks, plenty, explore(networks, plenty, minimise="latency").front[0])
+    assert max(row["end_cycle"] for row in quick) < chip["latency_cycles"]
+
+
+def test_layers_run_at_the_clusters_that_were_chosen(networks):
+    spec = registry.validate(ChipSpec, OPEN["free"])
+    found = explore(networks, spec, minimise="energy").front[0]
+    _, rows = described(networks, spec, found)
+    assert [row["cluster"] for row in rows] == found.clusters
+    assert len(set(found.clusters or ())) > 1
 
 
 def test_files_and_page(case, networks, tmp_path):
