@@ -13,8 +13,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,7 @@ __all__ = ["SuperNet"]
 _ANY_WIDTH = CHANNELWISE - {"layer_norm"} | {"conv", "conv_transpose", "linear", "concat", "flatten"}
 
 Genotype = Mapping[str, Any]
+Kind = Literal["depth", "kernel", "resolution", "width"]
 
 
 class SuperNet(nn.Module):
@@ -84,6 +85,27 @@ class SuperNet(nn.Module):
         """Multiply-accumulates of a network."""
         return float(workload(self._make_graph(genotype)).macs)
 
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Gene → what its other values change in the largest network; genes that change nothing else are widths."""
+        whole = self._make_graph(self.largest)
+        return {name: self._kind(name, whole) for name in self.space.knobs}
+
+    def _kind(self, gene: str, whole: Graph) -> Kind:
+        sizes = {node.name: node for node in whole.nodes}
+        for value in self.space.knobs[gene].values:
+            try:
+                other = self._make_graph(self.space.canonical({**self.largest, gene: value}))
+            except (UserError, CandidateError):
+                continue
+            if "resize" in {node.op for node in {*whole.nodes} ^ {*other.nodes}}:
+                return "resolution"
+            if {node.name for node in other.nodes} != sizes.keys():
+                return "depth"
+            if any(node.attrs.get("kernel") != sizes[node.name].attrs.get("kernel") for node in other.nodes):
+                return "kernel"
+        return "width"
+
     def _views(self, graph: Graph) -> dict[str, Tensor]:
         """The weights of a network as parts of the store.
 
@@ -111,7 +133,8 @@ class SuperNet(nn.Module):
         seen = set()
         for end in (-1, 0):
             base = {name: knob.values[end] for name, knob in space.knobs.items()}
-            for genes in (base, *({**base, name: v} for name, knob in space.knobs.items() for v in knob.values)):
+            one_changed = ({**base, name: v} for name, knob in space.knobs.items() for v in knob.values)
+            for genes in (base, *one_changed, *getattr(space, "corners", tuple)()):
                 try:
                     genotype = space.canonical(genes)
                     graph = self._make_graph(genotype)
@@ -157,7 +180,8 @@ def _slim(graph: Graph) -> Graph:
 @lru_cache(maxsize=256)
 def _skeleton(graph: Graph) -> GraphModule:
     """The module of a graph, to be called with weights from elsewhere; norms use the statistics of the batch."""
-    skeleton = GraphModule(graph)
+    with torch.device("meta"):  # its own weights are never used
+        skeleton = GraphModule(graph)
     for layer in skeleton.children():
         if isinstance(layer, _BatchNorm):
             layer.track_running_stats = False

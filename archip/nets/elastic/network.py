@@ -8,15 +8,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from archip.core.errors import UserError, nearest
 from archip.core.knobs import Choice, Knob, KnobSpace
+from archip.nets.elastic.conv import ElasticConv
 from archip.nets.elastic.depth import ElasticDepth
+from archip.nets.elastic.inputs import ElasticLength, ElasticResolution
 from archip.nets.elastic.layer import Elastic, ElasticLayer
 from archip.nets.elastic.size import Choices, Size
+from archip.nets.elastic.sort import sort_channels
 
 __all__ = ["ElasticNet", "ElasticSpace"]
 
@@ -71,6 +74,23 @@ class ElasticNet(nn.Module):
         """Weights that a sub-network computes with: there is no graph to count its multiply-accumulates by."""
         self.choose(choice)
         return float(sum(_weights(self.module)))
+
+    @cached_property
+    def kinds(self) -> dict[str, Literal["depth", "kernel", "resolution", "width"]]:
+        """Gene → what it changes."""
+        kinds = dict.fromkeys(self.space.knobs, "width")
+        for layer in self.module.modules():
+            if isinstance(layer, ElasticDepth):
+                kinds[layer.depth.name] = "depth"
+            elif isinstance(layer, ElasticConv) and layer.kernel:
+                kinds[layer.kernel.name] = "kernel"
+            elif isinstance(layer, ElasticResolution | ElasticLength):
+                kinds |= {size.name: "resolution" for size in layer.sizes}
+        return {name: kinds[name] for name in self.space.knobs}
+
+    def sort(self, orders: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Sort the channels by importance, or into given orders (`sort_channels`); gives the orders."""
+        return sort_channels(self.module, orders)
 
     def extract(self, choice: Choices | None = None) -> nn.Module:
         """The sub-network `choice` (the present one) as an ordinary module with weights of its own.

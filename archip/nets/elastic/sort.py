@@ -8,7 +8,7 @@ Source: Cai et al. 2020, arXiv:1908.09791, section 3.2, elastic width (L1 norm o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +20,14 @@ __all__ = ["sort_channels"]
 
 
 @torch.no_grad()
-def sort_channels(module: nn.Module) -> dict[str, Tensor]:
-    """Sort the channels of every elastic width of `module` in place.
+def sort_channels(module: nn.Module, orders: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Sort the channels of every elastic width of `module` in place, by importance or into given `orders`.
 
     Returns:
         Name of a size → its units in their new order; sizes that no layer reads as input keep theirs and are not there.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, ElasticLayer)]
-    importance: dict[Size, Tensor] = {}
-    for layer in layers:
-        for size, values in _importance(layer):
-            importance[size] = importance[size] + values if size in importance else values
-    orders = {size.name: values.argsort(descending=True, stable=True) for size, values in importance.items()}
+    orders = _orders(layers) if orders is None else dict(orders)
     moved = set()  # tensors that several layers share are moved once
     for layer in layers:
         for name, axes in layer.axes.items():
@@ -41,6 +37,14 @@ def sort_channels(module: nn.Module) -> dict[str, Tensor]:
                 for i, spans in enumerate(axes):
                     tensor.copy_(tensor.index_select(i, _index(spans, orders, tensor.device)))
     return orders
+
+
+def _orders(layers: list[ElasticLayer]) -> dict[str, Tensor]:
+    importance: dict[Size, Tensor] = {}
+    for layer in layers:
+        for size, values in _importance(layer):
+            importance[size] = importance[size] + values if size in importance else values
+    return {size.name: values.argsort(descending=True, stable=True) for size, values in importance.items()}
 
 
 def _importance(layer: ElasticLayer) -> Iterator[tuple[Size, Tensor]]:
