@@ -57,7 +57,13 @@ class _Files:
             if self._folder is not None:
                 raise UserError(f"there is no file {self.spec.file}", self._folder, how)
             raise missing(self.spec.file, how)
-        return read_columns(path, self.spec.rows)
+        return self._chosen(read_columns(path, self.spec.rows), self.spec.where, "where")
+
+    def _chosen(self, columns: Columns, where: Mapping[str, str | int | float], key: str) -> Columns:
+        try:
+            return columns.where(where) if where else columns
+        except UserError as error:
+            raise error.at(key).in_file(self._declaration) from None
 
     @cached_property
     def joined(self) -> list[tuple[Columns, np.ndarray]]:
@@ -69,14 +75,18 @@ class _Files:
                 continue
             if path is None:
                 raise missing(join.file, f"official data: {self.spec.official}")
-            columns = read_columns(path)
-            row_of = {str(key): row for row, key in enumerate(columns[join.by].tolist())}
+            columns = self._chosen(read_columns(path), join.where, f"join[{join.file}].where")
+            row_of = {str(key): row for row, key in enumerate(columns[join.key or join.by].tolist())}
+            if len(row_of) < columns.n_rows:
+                raise UserError(
+                    f"{join.file} has several rows of one {join.by}", self.spec.file, "each once, or where:"
+                )
             rows_N = np.array([row_of.get(str(key), -1) for key in self.main[join.by].tolist()])
             if not join.partial and (rows_N < 0).any():
                 row = int(np.argmin(rows_N))
                 key = self.main[join.by][row]
                 raise UserError(f"{join.file} has no row with {join.by} {key}", self.main.place(row))
-            found.append((columns, rows_N))
+            found.append((columns.renamed(join.prefix), rows_N))
         return found
 
     @property

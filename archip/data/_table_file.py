@@ -6,6 +6,7 @@ import csv
 import gzip
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from archip.core.errors import UserError, nearest
+from archip.data._table_spec import listed
 
 __all__ = ["Columns", "read_columns"]
 
+_MOST_LISTED = 12
 _ELEMENT = re.compile(r"(.+)\[(\d+)\]$")
 
 
@@ -26,11 +29,13 @@ class Columns:
 
     Attributes:
         first_line: line of the file in which row 0 stands, for messages; rows of npz files count from 0.
+        row_N: which rows of the file these are; None: all.
     """
 
     path: Path
     arrays: Any
     first_line: int
+    row_N: np.ndarray | None = None
 
     @cached_property
     def n_rows(self) -> int:
@@ -64,7 +69,32 @@ class Columns:
 
     def place(self, row: int) -> str:
         """Where row `row` stands, for messages."""
+        row = row if self.row_N is None else int(self.row_N[row])
         return f"{self.path.name}: line {row + self.first_line}" if self.first_line else f"{self.path.name}: row {row}"
+
+    def where(self, values: Mapping[str, str | int | float]) -> Columns:
+        """The rows that have these values in these columns.
+
+        Raises:
+            UserError: no column of this name, or no row with this value, with the values that there are.
+        """
+        row_N = np.arange(self.n_rows)
+        for name, value in values.items():
+            if name not in self:
+                raise UserError(f"{self.path.name} has no such column", name, nearest(name, self.names))
+            column = self[name]
+            kept = column == (str(value) if column.dtype.kind == "U" else value)
+            if not kept[row_N].any():
+                there = np.unique(column[row_N]).astype(str).tolist()
+                right = nearest(str(value), there) if len(there) <= _MOST_LISTED else f"there are {listed(there)}"
+                raise UserError(f"{self.path.name} has no row with {value!r}", name, right)
+            row_N = row_N[kept[row_N]]
+        return Columns(self.path, {name: array[row_N] for name, array in self.arrays.items()}, self.first_line, row_N)
+
+    def renamed(self, prefix: str) -> Columns:
+        """The same columns with `prefix` before their names."""
+        arrays = {prefix + name: array for name, array in self.arrays.items()}
+        return Columns(self.path, arrays, self.first_line, self.row_N)
 
     def numbers(self, name: str) -> np.ndarray:
         """[N] a column as floats; empty cells are NaN.

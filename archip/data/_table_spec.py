@@ -104,16 +104,22 @@ class Join:
     """Another file, with a row for each value of the key column `by`.
 
     Attributes:
+        key: how it calls the key column, if not `by`.
         partial: it has only some of the rows; the rest miss its columns.
         optional: the table can do without; what needs the file then says so.
+        where: as of the table.
+        prefix: put before the names of its columns, where they would clash with others.
     """
 
     __pydantic_config__ = _STRICT
 
     file: str
     by: str
+    key: str | None = None
     partial: bool = False
     optional: bool = False
+    where: dict[str, str | int | float] = field(default_factory=dict)
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,7 @@ class TableSpec:
         source: the publication.
         official: where the official data are, for users who lack the files.
         rows: of an npz file, the array whose length is the number of rows; by default the longest.
+        where: column → value: only the rows of the file that have these values are the table's.
         genes, cell, graph: how rows are keyed; one of the three.
         duplicates: what several rows of one key are: an error, or measurements to be averaged.
         searches: name → what can be searched for; the first is the default.
@@ -219,6 +226,7 @@ class TableSpec:
     metrics: dict[str, MetricColumn]
     searches: Annotated[dict[str, Search], Field(min_length=1)]
     rows: str | None = None
+    where: dict[str, str | int | float] = field(default_factory=dict)
     join: list[Join] = field(default_factory=list)
     genes: list[GeneColumn] = field(default_factory=list)
     cell: Cell | None = None

@@ -10,10 +10,11 @@ SMALL_CHIP = {"pes": {"total": 256, "step": 32}, "bandwidth": {"total": "16 GB/s
 TOY_OPTIONS = {
     "chip": SMALL_CHIP,
     "nb101": {"channels": 8, "stacks": 2, "cells": 1},
+    "transnas_macro": {"channels": 8},
     "tabular": {"table": str(Path(__file__).parent.parent / "data" / "tables" / "grid.yaml")},
     "product": {"parts": {"net.a": ToyKnobs(2), "net.b": ToyKnobs(3), "hw": ToyKnobs(1)}},
 }
-INPUT_SHAPES = {"NCHW": (3, 32, 32), "NCL": (6, 64)}
+INPUT_SHAPES = {"NCHW": (3, 32, 32), "NCL": (6, 64), "NT": (12,)}
 
 
 def is_network(name):

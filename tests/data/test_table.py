@@ -185,3 +185,66 @@ searches: {task1: {full: task1.accuracy, test: [task1.accuracy]}}
     table = load_table(str(tmp_path / "t.yaml"))
     assert table.knobs["op"].values == ("gat", "gcn")
     assert table.metric("task1").tolist() == [0.1, 0.2]
+
+
+ROWS = "conv,8,90,1\npool,8,80,2\nconv,16,91,3\npool,16,,4\n"
+
+
+def where(condition, more=""):
+    return HEAD.replace("file:", f"where: {condition}\n{more}file:".replace("{", "{{").replace("}", "}}"))
+
+
+def test_only_the_rows_that_are_asked_for(made):
+    table = load_table(made(ROWS, head=where("{op: conv}")))
+    assert table.n_rows == 2
+    assert table.metric("net.accuracy").tolist() == pytest.approx([0.9, 0.91])
+    load_table.cache_clear()
+    table = load_table(made(ROWS, head=where("{op: pool, width: 8}")))  # numbers are compared as the file writes them
+    assert table.metric("net.latency_s").tolist() == pytest.approx([2e-3])
+    load_table.cache_clear()
+    with pytest.raises(UserError, match=r"rows.csv: line 5: acc is empty"):  # the line of the file, not of what is left
+        load_table(made(ROWS, head=where("{op: pool}"))).metric("net.accuracy")
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("{opp: conv}", r"t.yaml: where.opp: rows.csv has no such column \(did you mean 'op'\?\)"),
+        ("{op: con}", r"t.yaml: where.op: rows.csv has no row with 'con' \(did you mean 'conv'\?\)"),
+        ("{op: conv, ms: 2}", r"t.yaml: where.ms: rows.csv has no row with 2 \(one of: 1, 3\)"),
+        ("[op]", "where"),
+    ],
+)
+def test_rows_that_are_not_there(made, condition, message):
+    with pytest.raises(UserError, match=message):
+        load_table(made(ROWS, head=where(condition)))
+
+
+def test_one_file_joined_to_itself_task_by_task(made, tmp_path):
+    tasks = "task,op,acc\na,conv,50\na,pool,60\nb,pool,70\nb,conv,80\n"
+    join = "join: [{file: tasks.csv, by: op, where: {task: b}, prefix: b_}]\n"
+    head = """title: t
+source: s
+official: the place
+file: tasks.csv
+{keys}
+where: {{task: a}}
+JOIN
+metrics: {{a.accuracy: {{column: acc, unit: "%"}}, b.accuracy: {{column: b_acc, unit: "%"}}}}
+searches: {{a: {{full: a.accuracy, test: [b.accuracy]}}}}
+"""
+    (tmp_path / "tasks.csv").write_text(tasks)
+    doubled = join.replace("{", "{{").replace("}", "}}")
+    table = load_table(made("conv,8,1,1\n", "genes: [{column: op}]", head.replace("JOIN", doubled)))
+    assert table.metric("a.accuracy").tolist() == pytest.approx([0.5, 0.6])
+    assert table.metric("b.accuracy").tolist() == pytest.approx([0.8, 0.7])
+    load_table.cache_clear()
+    without = doubled.replace("where: {{task: b}}, ", "")
+    table = load_table(made("conv,8,1,1\n", "genes: [{column: op}]", head.replace("JOIN", without)))
+    with pytest.raises(UserError, match=r"tasks.csv has several rows of one op \(each once, or where:\)"):
+        table.metric("b.accuracy")
+    load_table.cache_clear()
+    wrong = doubled.replace("task: b", "task: c")
+    table = load_table(made("conv,8,1,1\n", "genes: [{column: op}]", head.replace("JOIN", wrong)))
+    with pytest.raises(UserError, match=r"join\[tasks.csv\].where.task: tasks.csv has no row with 'c'"):
+        table.metric("b.accuracy")
