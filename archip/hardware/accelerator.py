@@ -19,6 +19,7 @@ OPERANDS = ("W", "I", "O")
 _N_PORTS = {"RW": 1, "R+W": 2, "4": 4}
 # What the compiled models have room for (MAX_… in models/_kernels.py and mappers/_search.py).
 _MOST = {"array": 4, "memories": 10, "levels": 6, "unrollings": 4, "together": 3, "orders": 4, "places": 16}
+_MOST_SKIPPED = 256  # m of n:m
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Skipping:
     m: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.n <= self.m:
-            raise UserError(f"{self.n} of {self.m} weights", "skipping", "0 < n <= m")
+        if not 0 < self.n <= self.m <= _MOST_SKIPPED:
+            raise UserError(f"{self.n} of {self.m} weights", "skipping", f"0 < n <= m <= {_MOST_SKIPPED}")
 
     @property
     def index_bits(self) -> int:

@@ -19,7 +19,7 @@ from archip.core import registry
 from archip.core.errors import UserError, nearest
 from archip.core.units import parse_quantity
 from archip.core.yaml_file import read_yaml
-from archip.hardware.accelerator import Accelerator, Dataflow, Memory
+from archip.hardware.accelerator import Accelerator, Dataflow, Memory, Skipping
 from archip.hardware.area import area_parts
 from archip.hardware.technology._technology import Technology
 from archip.hardware.technology.dram import DRAM_J_PER_BIT
@@ -120,6 +120,7 @@ class _Keys:
     systolic: bool = False
     multiplier: dict[str, Any] = field(default_factory=dict)
     partial_bits: int = 32
+    skipping: Text | None = None
     dataflow: dict[str, Any] | None = None
     area: dict[str, Text] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
@@ -209,6 +210,7 @@ def _build(name: str, keys: _Keys) -> Accelerator:
             clock_hz=clock_hz,
             systolic=keys.systolic,
             dataflow=_dataflow(keys),
+            skipping=_skipping(keys.skipping),
         )
     except UserError as error:
         raise _in_keys(error, name) from None
@@ -286,6 +288,16 @@ def _energy(
     if technology is None:
         raise UserError("no energy", where, f"e.g. 0.25 pJ, or a node whose table has it: {', '.join(NODES)}")
     return otherwise(technology)
+
+
+def _skipping(text: Text | None) -> Skipping | None:
+    """``'2:4'`` as two of every four; without quotes YAML reads it as 2 minutes and 4 seconds."""
+    if text is None:
+        return None
+    n, _, m = str(text).partition(":")
+    if not (n.strip().isdecimal() and m.strip().isdecimal()):
+        raise UserError(f"{text!r} is not n:m", "skipping", "'2:4', in quotes: 2 of every 4 weights along C")
+    return Skipping(int(n), int(m))
 
 
 def _dataflow(keys: _Keys) -> Dataflow | None:

@@ -13,7 +13,7 @@ import archip.hardware.instances
 from archip.core import registry
 from archip.core.errors import UserError
 from archip.core.yaml_file import read_yaml
-from archip.hardware.accelerator import Accelerator
+from archip.hardware.accelerator import Accelerator, Skipping
 from archip.hardware.cost import layer_costs
 from archip.hardware.instances import describe_instance, instance_names, load_accelerator
 from archip.hardware.mapping import LOOPS
@@ -121,6 +121,13 @@ def test_keys_can_be_replaced(tmp_path):
         load_accelerator(path, **{"memories.bufer.capacity": "1 MiB"})
 
 
+def test_a_file_says_which_zeros_are_skipped(tmp_path):
+    assert load_accelerator(written(tmp_path, GOOD)).skipping is None
+    found = load_accelerator(written(tmp_path, GOOD + "skipping: '2:4'\n"))
+    assert found.skipping == Skipping(2, 4)
+    assert load_accelerator(EXAMPLE, skipping="1:4").skipping == Skipping(1, 4)
+
+
 def test_templates_by_name_and_in_a_file(tmp_path):
     expected = NVDLA(pes=256, bandwidth=16e9, clock_hz=5e8, node="nm28").accelerator()
     knobs = {"pes": 256, "bandwidth": "16 GB/s", "clock_hz": "500 MHz", "node": "nm28"}
@@ -156,6 +163,11 @@ WRONG = [
     ("clock: 500 MHz", "clock: 500", "mine.yaml: clock: 500.0 has no unit, not of frequency"),
     ("clock: 500 MHz", "clock: 1 GHz\nclock: 1 GHz", "mine.yaml: line 4: key 'clock' is given twice"),
     ("node: nm45", "node: nm45\nsources: {clok: x}", "mine.yaml: sources.clok: a source of nothing"),
+    ("node: nm45", "node: nm45\nskipping: 2:4", "mine.yaml: skipping: 124.0 is not n:m ('2:4', in quotes"),
+    ("node: nm45", "node: nm45\nskipping: 2 of 4", "mine.yaml: skipping: '2 of 4' is not n:m"),
+    ("node: nm45", "node: nm45\nskipping: '5:4'", "mine.yaml: skipping: 5 of 4 weights (0 < n <= m <= 256)"),
+    ("node: nm45", "node: nm45\nskipping: '0:4'", "mine.yaml: skipping: 0 of 4 weights"),
+    ("node: nm45", "node: nm45\nskipping: {n: 2}", "mine.yaml: skipping"),
     ("node: nm45", "template: {nvdla: {}}", "mine.yaml: clock: key 'clock' beside a template"),
 ]
 
