@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from archip.ir.workload import workload
     from archip.nets.elastic.convert import elastic
     from archip.search.chip import chip
+    from archip.search.many_targets import run_targets
     from archip.search.run import Result, run
     from archip.search.runs import Run
     from archip.search.runs import open_run as load
@@ -47,6 +48,7 @@ _HOME = {
     "read_onnx": "ir.read_onnx",
     "read_torch": "ir.read_torch",
     "run": "search.run",
+    "run_targets": "search.many_targets",
     "workload": "ir.workload",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "read_onnx",
     "read_torch",
     "run",
+    "run_targets",
     "workload",
 ]
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from archip.core.problem import Problem, json_schema
+from archip.core.problem import json_schema
+from archip.core.targets import load_problems
 
 __all__ = ["register"]
 
@@ -30,12 +31,16 @@ def register(app: typer.Typer) -> None:
 
           archip check problem.yaml --no-data --json
         """
-        problem = Problem.load(file)
+        problems = load_problems(file)
         if data:
             from archip.search.setup import make_tasks
 
-            make_tasks(problem)
-        typer.echo(json.dumps(problem.to_json(), indent=2) if as_json else problem.to_yaml(), nl=as_json)
+            make_tasks(next(iter(problems.values())))  # all targets have the same
+        if as_json:
+            values = {name: problem.to_json() for name, problem in problems.items()}
+            typer.echo(json.dumps(values.get("", values), indent=2))
+        else:
+            typer.echo("---\n".join(problem.to_yaml() for problem in problems.values()), nl=False)
 
     @app.command()
     def schema() -> None:

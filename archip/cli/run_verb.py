@@ -14,6 +14,7 @@ from rich.table import Table
 from archip.cli.progress import RichProgress
 from archip.core.problem import Problem
 from archip.core.record import metric
+from archip.core.targets import load_problems
 from archip.core.units import format_quantity
 
 if TYPE_CHECKING:
@@ -56,15 +57,21 @@ def register(app: typer.Typer) -> None:
 
           archip run problem.yaml --store postgresql://me@db.example/archip
 
+          archip run examples/many_targets.yaml
+
           archip run problem.yaml --workers 4
 
           archip run problem.yaml --json > summary.json
         """
-        problem = Problem.load(file)
+        problems = load_problems(file)
         if seed is not None:
-            problem = replace(problem, seed=seed)
+            problems = {name: replace(problem, seed=seed) for name, problem in problems.items()}
         if workers is not None:
-            problem = problem.run_by(workers)
+            problems = {name: problem.run_by(workers) for name, problem in problems.items()}
+        if "" not in problems:
+            _run_targets(problems, out, store, as_json, quiet)
+            return
+        problem = problems[""]
         run_and_show(problem if store is None else problem.kept_in(store), out, as_json, quiet)
 
 
@@ -80,6 +87,31 @@ def run_and_show(problem: Problem, out: str | Path | None, as_json: bool, quiet:
         _closing(Console(), result)
     if not result.summary["feasible"]:
         raise typer.Exit(_NOT_FEASIBLE)
+
+
+def _run_targets(problems: dict[str, Problem], out: str | None, store: str | None, as_json: bool, quiet: bool) -> None:
+    """Run every target of a problem, and show the answers side by side."""
+    from archip.search.many_targets import run_targets
+
+    with RichProgress(Console(stderr=True), quiet) as progress:
+        results = run_targets(problems, out, progress, store)
+    if as_json:
+        typer.echo(json.dumps({"targets": {name: result.summary for name, result in results.items()}}, indent=2))
+    else:
+        _target_table(Console(), results)
+    if not all(result.summary["feasible"] for result in results.values()):
+        raise typer.Exit(_NOT_FEASIBLE)
+
+
+def _target_table(console: Console, results: dict[str, Result]) -> None:
+    table = Table("target", "test", "limits", "seconds", "report", box=None, pad_edge=False)
+    for target, result in results.items():
+        summary = result.summary
+        test = ", ".join(f"{name} {task['value']:.4f}" for name, task in summary["tasks"].items())
+        limits = ", ".join(f"{r['name']} {r['value_text']} of {r['limit_text']}" for r in summary["limits"])
+        shown = (test, limits) if summary["feasible"] else ("[red]no candidate keeps all limits[/red]", "")
+        table.add_row(target, *shown, f"{summary['seconds']:.1f}", str(result.folder / "report.html"))
+    console.print(table)
 
 
 def _closing(console: Console, result: Result) -> None:

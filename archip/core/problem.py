@@ -110,7 +110,14 @@ class Finish(_Strict):
     """What is done with the candidates chosen from the front."""
 
     keep: int = Field(3, ge=1, description="candidates trained in full")
-    epochs: int | None = Field(None, ge=1, description="epochs of each; by default 40, more on small data: 800 steps")
+    epochs: int | None = Field(
+        None,
+        ge=0,
+        description="epochs of each; by default 40, more on small data: 800 steps; 0: weights of the supernet",
+    )
+    ranked: int = Field(
+        0, ge=0, description="networks drawn at random and trained, too, to tell how well the search's scores rank"
+    )
     seeds: int = Field(1, ge=1, description="trainings of the chosen candidate, to state the noise of training")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
     lr: float | None = Field(None, gt=0, description="learning rate, if not the training loop's own")
@@ -202,8 +209,14 @@ class Problem:
         """
         if not isinstance(value, Mapping):
             raise UserError("a problem is a mapping of keys", right="archip init writes an example")
+        if "targets" in value:
+            raise UserError("are several problems", "targets", "archip.run_targets, or archip run FILE")
         file = _validated(value)
         evaluator, table = _judged(file)
+        if file.finish.epochs == 0 and evaluator.name != "supernet":
+            raise UserError("0 takes the weights of a supernet", "finish.epochs", "evaluator: supernet, or 1 at least")
+        if file.finish.epochs == 0 and file.finish.seeds > 1:
+            raise UserError("without training there is nothing to repeat", "finish.seeds", "1 beside epochs: 0")
         target, knows, bounds = _target(file.target)
         tasks = {name: _task(name, spec, len(file.tasks), table) for name, spec in file.tasks.items()}
         named = _bounded(file.limits, bounds)
@@ -520,6 +533,10 @@ def json_schema() -> dict[str, Any]:
     task["data"] |= _plug_schema(shared, "data")
     task["net"] |= _plug_schema(shared, "spaces", lambda cls: hasattr(cls, "task") or cls.__name__ == "Tabular")
     schema["properties"]["target"] = {"anyOf": [{"type": "null"}, *_target_schemas(shared)]}
+    own = {key: schema["properties"][key] for key in ("target", "limits", "objectives", "schedule")}
+    each = {"type": "object", "properties": own, "additionalProperties": False}
+    about = "in the place of target: {name: {target, limits, objectives, schedule}}, searched one after the other"
+    schema["properties"]["targets"] = {"type": "object", "additionalProperties": each, "description": about}
     return schema
 
 

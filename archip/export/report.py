@@ -67,6 +67,8 @@ class Report:
         yield "progress", _progress_figure(problem, {problem.strategy.name: records, **others})
         for name, task in summary["tasks"].items():
             yield f"network-{name}", _network_figure(name, task)
+        for name, found in (summary.get("ranking") or {}).items():
+            yield f"ranking-{name}", _ranking_figure(name, found["rows"])
         if summary.get("chip"):
             yield from chip_figures(summary["chip"], summary["schedule"], list(summary["tasks"]))
 
@@ -163,6 +165,14 @@ def _network_figure(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
         "data": [bars | {"marker": {"color": _COLOURS["search"]}}],
         "layout": _layout(title={"text": f"{name}: multiply-accumulates of each layer"}, **axes),
     }
+
+
+def _ranking_figure(name: str, rows: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Scores after training alone over those that the search saw."""
+    seen, trained = zip(*rows, strict=True) if rows else ((), ())
+    points = {"type": "scatter", "mode": "markers", "x": list(seen), "y": list(trained), "name": name}
+    axes = {"xaxis": {"title": {"text": f"{name}: in search"}}, "yaxis": {"title": {"text": "trained alone"}}}
+    return {"data": [points | {"marker": {"color": _COLOURS["search"], "size": 9}}], "layout": _layout(**axes)}
 
 
 def _layout(**more: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from archip.core.protocols import Progress
 from archip.core.record import Record
 from archip.export.report import Report
 from archip.search.deliver import exported
-from archip.search.finish import Trained, Trainer
+from archip.search.finish import Trained
 from archip.search.runs import Run
 from archip.search.setup import Setup, prepare
 
@@ -65,7 +65,7 @@ def export_candidate(
     files: list[Path] = []
     networks = [name for name in formats if name != "chip_yaml"]
     if networks:
-        trainer = Trainer(problem.finish, problem.seed, run.folder / "finish", progress)
+        trainer = setup.trainer(progress)
         for task in setup.run.tasks:
             trained: Trained = trainer.train(task, record.candidate.net[task.name])
             files += exported(trained, make_folder(out / task.name), networks).values()

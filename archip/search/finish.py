@@ -7,7 +7,8 @@ reported. Every training keeps its checkpoint in the run's folder: a run that is
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ class Trainer:
 
     Attributes:
         failed: trainings that ended on a worker, and why, by the stem of the checkpoint.
+        inherited: of each task, what gives a network with the weights of the trained supernet; for 0 epochs.
     """
 
     options: Finish
@@ -67,6 +69,7 @@ class Trainer:
     folder: Path
     progress: Progress | None
     failed: Mapping[str, str] = field(default_factory=dict)
+    inherited: Mapping[str, Callable[[Genotype], torch.nn.Module]] = field(default_factory=dict)
 
     def train(self, task: Task, genotype: Genotype, repeat: int = 0) -> Trained:
         """The network of `genotype` trained on the data of `task`; `repeat` counts trainings with other seeds.
@@ -76,6 +79,8 @@ class Trainer:
         """
         from archip.train.loop import fit
 
+        if self.options.epochs == 0:
+            return self._as_it_is(task, genotype)
         checkpoint = self.checkpoint(task, genotype, repeat)
         if checkpoint.stem in self.failed:
             raise CandidateError(self.failed[checkpoint.stem])
@@ -87,6 +92,19 @@ class Trainer:
         result = fit(module, data, recipe, seed, self.progress, checkpoint)
         val, test = (result.metrics[split][task.metric] for split in ("val", "test"))
         return Trained(task, genotype, module.eval(), val, test, result.seconds, len(result.history))
+
+    def _as_it_is(self, task: Task, genotype: Genotype) -> Trained:
+        """The network with the weights that it has in the supernet."""
+        import torch
+
+        from archip.train.loop import evaluate
+
+        data, began = task.load(), time.perf_counter()
+        module = self.inherited[task.name](genotype)
+        splits = (data.splits[split] for split in ("val", "test"))
+        val, test = (evaluate(module, x, y, data.task)[task.metric] for x, y in splits)
+        module = module.cpu().to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+        return Trained(task, genotype, module.eval(), val, test, time.perf_counter() - began, 0)
 
     def checkpoint(self, task: Task, genotype: Genotype, repeat: int = 0) -> Path:
         """The file that holds this training; it may be finished already.

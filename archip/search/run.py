@@ -31,6 +31,7 @@ from archip.search.finish import Finalist, Trainer, choose, finish, measured, re
 from archip.search.journal import Journal
 from archip.search.lineage import LineageFile, traced
 from archip.search.loop import search
+from archip.search.ranking import ranking
 from archip.search.recorder import Recorder
 from archip.search.remote import is_url, staged
 from archip.search.runs import open_run
@@ -139,10 +140,11 @@ def _run(setup: Setup, recorder: Recorder, progress: Progress | None, executor: 
             summary["limits"] = _limits(problem, summary["metrics"])
     elif best:
         with journal.stage("finish"):
-            trainer = Trainer(problem.finish, problem.seed, folder / "finish", progress)
+            trainer = setup.trainer(progress)
             finalists, seeds = _finished(setup, trainer, executor, best)
+            ranked = ranking(setup, trainer)
         with journal.stage("export"):
-            summary |= _result(setup, finalists, seeds)
+            summary |= {**_result(setup, finalists, seeds), "ranking": ranked}
     else:
         summary |= {"limits": _limits(problem, {}), "tasks": {}, "chip": None, "device": None, "artifacts": {}}
         summary["binding"] = _binding(found)
@@ -161,7 +163,7 @@ def _finished(
     """The finalists trained in full, the best first, and the scores of that one with other seeds."""
     goals, tasks = setup.problem.goals, setup.run.tasks
     chosen = choose(best, goals, trainer.options.keep)
-    if executor is not None:
+    if executor is not None and trainer.options.epochs != 0:
         wanted = [(task, record.candidate.net[task.name], 0) for record in chosen for task in tasks]
         trainer = train_ahead(executor, setup.problem, trainer, wanted)
     finalists = finish(trainer, tasks, chosen, goals)

@@ -16,6 +16,7 @@ from archip.core.problem import Plug, Problem, target_plug
 from archip.core.protocols import Designer, Progress, RunContext, Space, Stage, Store, Strategy, Task
 from archip.core.record import metric
 from archip.search.cascade import Cascade
+from archip.search.finish import Trainer
 from archip.search.work import Work
 from archip.spaces.chip import Chip
 from archip.spaces.product import ProductSpace
@@ -35,6 +36,13 @@ class Setup:
     def cascade(self, store: Store, progress: Progress | None, work: Work | None = None) -> Cascade:
         """A fresh cascade (with its own counts) over the shared stages."""
         return Cascade(self.stages, self.problem.goals, store, self.run.tasks, progress, work=work)
+
+    def trainer(self, progress: Progress | None) -> Trainer:
+        """What trains finalists, with checkpoints in the run's folder."""
+        judges = [stage for stage in self.stages if hasattr(stage, "network")]
+        inherited = {stage.task.name: stage.network for stage in judges}  # pyright: ignore[reportAttributeAccessIssue]
+        finish = self.problem.finish
+        return Trainer(finish, self.problem.seed, self.run.folder / "finish", progress, inherited=inherited)
 
     def strategy(self, plug: Plug | None = None) -> Strategy:
         """A fresh strategy: the problem's own, or the one of a baseline."""
@@ -117,3 +125,7 @@ def _check_fit(data: Any, space: Any, spec: Any, where: str) -> None:
             where,
             "choose a network space that suits the data: archip list spaces",
         )
+    known = getattr(space, "vocabulary", None)
+    if known is not None and known < data.n_tokens:
+        text = f"the data have {data.n_tokens} token numbers, the network {spec.net.name} knows {known}"
+        raise UserError(text, where, f"vocabulary: {data.n_tokens} in the network's options, or fewer in the data's")

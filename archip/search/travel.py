@@ -22,7 +22,6 @@ from archip.core.errors import CandidateError
 from archip.core.problem import Problem
 from archip.core.protocols import Stage
 from archip.core.record import Outcome
-from archip.search.finish import Trainer
 from archip.search.setup import Setup, prepare
 
 __all__ = ["FinishCall", "StageCall", "stage_call"]
@@ -86,7 +85,7 @@ class FinishCall:
         folder = _here(self.folder, {}) if self.sends else self.folder
         setup = _setup(self.problem, folder)
         task = next(task for task in setup.run.tasks if task.name == name)
-        trainer = Trainer(setup.problem.finish, setup.problem.seed, Path(folder) / "finish", None)
+        trainer = setup.trainer(None)
         try:
             trainer.train(task, genotype, repeat)
         except CandidateError as error:

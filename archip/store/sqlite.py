@@ -32,6 +32,9 @@ from archip.store._database import Database
 __all__ = ["SQLite"]
 
 
+_CACHE_KB = 65_536  # at most, a connection; the index of a million candidates is larger than the usual 2 MB
+
+
 @dataclass
 class SQLite(Database):
     """Outcomes in one file, which is made if it is not there.
@@ -76,6 +79,7 @@ class SQLite(Database):
 def _connected(connection: Any, _: object) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own; `_begin` does
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -1,88 +1,58 @@
-"""Targets in problem files: what each of them tells, which limits and objectives it takes, and what is refused."""
+"""Several targets in one problem: what they share, what each has of its own, and what is refused."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
-import yaml
 
 from archip.core.errors import UserError
-from archip.core.problem import Problem, json_schema
+from archip.core.problem import Problem
+from archip.core.targets import load_problems, problems_of
 
-NVDLA = {"template": {"nvdla": {"pes": 256, "bandwidth": "16 GB/s"}}}
-MCU = {"flash": "1 MiB", "sram": "256 KiB"}
-CHIP = {"cores": 1}
-
-
-def problem(target, limits=None, **more):
-    tasks = {"shapes": {"data": {"synthetic": {}}, "net": "resnet9"}}
-    return Problem.from_dict({"name": "toy", "tasks": tasks, "target": target, "limits": limits or {}, **more})
+BASE = {"name": "two", "tasks": {"digits": {"data": "digits", "net": "resnet9"}}}
+CHIP = {"target": {"chip": {"cores": 1}}, "limits": {"area": "1 mm2"}}
+MCU = {"target": {"mcu": {"sram": "64 KiB", "flash": "128 KiB"}}, "objectives": ["quality", "sram"]}
 
 
-@pytest.mark.parametrize(
-    ("target", "limits", "objectives", "metrics"),
-    [
-        ({"chip": CHIP}, {"area": "1 mm2"}, ["latency_s", "energy_j", "area_mm2"], ["area_mm2"]),
-        ({"accelerator": "tpu_like"}, {"latency": "8e5 cycles"}, ["latency_cycles", "energy_j"], ["latency_cycles"]),
-        ({"accelerator": NVDLA}, {"energy": "2 mJ"}, ["latency_s", "energy_j"], ["energy_j"]),
-        ({"device": "this"}, {"latency": "5 ms", "memory": "1 MB"}, ["latency_s"], ["latency_s", "memory_bytes"]),
-        ({"mcu": MCU}, {}, ["sram_bytes", "flash_bytes"], ["flash_bytes", "sram_bytes"]),
-        ({"mcu": MCU}, {"sram": "64 KiB"}, ["sram_bytes", "flash_bytes"], ["flash_bytes", "sram_bytes"]),
-        (None, {"params": 1000}, ["macs"], ["params"]),
-    ],
-)  # fmt: skip
-def test_what_each_target_tells(target, limits, objectives, metrics):
-    found = problem(target, limits)
-    assert [o.metric for o in found.goals.objectives] == ["quality", *objectives]
-    assert [limit.metric for limit in found.goals.limits] == metrics
-    again = Problem.from_dict(json.loads(json.dumps(found.to_json())))
-    assert again.to_json() == found.to_json()
-    assert again.goals == found.goals
-    assert Problem.from_dict(yaml.safe_load(found.to_yaml())).id == found.id
+def test_each_target_is_a_problem_of_its_own():
+    found = problems_of({**BASE, "limits": {"macs": 1e6}, "targets": {"asic": CHIP, "small-mcu": MCU}})
+    assert list(found) == ["asic", "small-mcu"]
+    assert [p.name for p in found.values()] == ["two.asic", "two.small-mcu"]
+    assert found["asic"] == Problem.from_dict(
+        {**BASE, **CHIP, "name": "two.asic", "limits": {"macs": 1e6, "area": "1 mm2"}}
+    )
+    assert found["small-mcu"].limits.keys() == {"macs", "flash", "sram"}
+    assert [o.metric for o in found["small-mcu"].goals.objectives] == ["quality", "sram_bytes"]
 
 
-def test_the_memory_of_a_microcontroller_is_a_limit_that_may_be_stricter():
-    bounds = {limit.metric: limit.bound for limit in problem({"mcu": MCU}, {"sram": "64 KiB"}).goals.limits}
-    assert bounds == {"flash_bytes": 2**20, "sram_bytes": 2**16}
-    with pytest.raises(UserError, match=r"limits\.sram.*at most 256 KiB"):
-        problem({"mcu": MCU}, {"sram": "1 MiB"})
+def test_a_file_without_targets_is_one_problem(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("name: one\ntasks: {digits: {data: digits, net: resnet9}}\n")
+    assert load_problems(path) == {"": Problem.load(path)}
 
 
 @pytest.mark.parametrize(
-    ("target", "limits", "more", "words"),
+    ("change", "message"),
     [
-        (None, {"latency": "1 ms"}, {}, ["needs a target", "chip"]),
-        (None, {"sram": "1 KB"}, {}, ["needs a target", "mcu"]),
-        ({"device": "this"}, {"energy": "1 mJ"}, {}, ["limits.energy", "device", "it tells latency, memory"]),
-        ({"device": "this"}, {"latency": "8e5 cycles"}, {}, ["limits.latency", "cycles", "5 ms"]),
-        ({"mcu": MCU}, {"latency": "1 ms"}, {}, ["limits.latency", "mcu", "it tells flash, sram"]),
-        ({"chip": CHIP}, {"flash": "1 MB"}, {}, ["limits.flash", "chip", "it tells latency, energy, area"]),
-        ({"mcu": MCU}, {}, {"objectives": ["quality", "energy"]}, ["objectives", "energy", "it tells flash"]),
-        ({"mcu": MCU}, {}, {"objectives": ["quality", "srm"]}, ["objectives", "srm", "did you mean 'sram'"]),
-        ({"accelerator": "eyeris_like"}, {}, {}, ["target.accelerator", "did you mean 'eyeriss_like'"]),
-        ({"accelerator": "none.yaml"}, {}, {}, ["none.yaml"]),
-        ({"accelerator": {}}, {}, {}, ["target.accelerator.name", "a name"]),
-        ({"accelerator": {"template": {"nvdla": {"pess": 3}}}}, {}, {}, ["pess", "pes"]),
-        ({"device": "phone.yaml"}, {}, {}, ["target", "phone.yaml", "no such device file"]),
-        ({"device": "phone"}, {}, {}, ["target", "phone", "fitted"]),
-        ({"device": 7}, {}, {}, ["target.device", "7"]),
-        ({"device": {"mcu": MCU}}, {}, {}, ["target.device", "target of its own"]),
-        ({"device": {"onnxruntime": {"threads": 0}}}, {}, {}, ["target.onnxruntime.threads"]),
-        ({"mcu": {"flash": "1 MiB"}}, {}, {}, ["target.mcu", "sram"]),
-        ({"mcu": {**MCU, "flash": "1 kg"}}, {}, {}, ["target.mcu.flash", "kg"]),
-        ({"mcu": "big"}, {}, {}, ["target.mcu", "big"]),
-        ({"chip": CHIP, "mcu": MCU}, {}, {}, ["target", "chip, mcu"]),
-        ({"phone": {}}, {}, {}, ["phone", "device: this"]),
+        ({"targets": {}}, "targets: are no targets by name"),
+        ({"targets": {"a": 3}}, "targets.a: 3 is no target"),
+        ({"targets": {"a b": CHIP}}, "'a b' cannot name a target"),
+        ({"targets": {"a": {**CHIP, "limit": {}}}}, "targets.a.limit: unknown key 'limit' .*limits"),
+        ({"targets": {"a": {**CHIP, "limits": {"latency": "5 kg"}}}}, "targets.a.limits.latency"),
+        ({"targets": {"a": CHIP}, "target": {"chip": {}}}, "target: stands beside targets"),
     ],
 )
-def test_what_is_refused_says_what_would_be_right(target, limits, more, words):
-    with pytest.raises(UserError) as error:
-        problem(target, limits, **more)
-    assert all(word in str(error.value) for word in words), str(error.value)
+def test_what_cannot_be_used_is_named_with_its_place(change, message):
+    with pytest.raises(UserError, match=message):
+        problems_of({**BASE, **change})
 
 
-def test_the_schema_knows_every_target():
-    options = json_schema()["properties"]["target"]["anyOf"]
-    named = {key for option in options for key in option.get("properties", {})}
-    assert named == {"chip", "accelerator", "device", "mcu"}
+def test_one_problem_is_not_several():
+    with pytest.raises(UserError, match="run_targets"):
+        Problem.from_dict({**BASE, "targets": {"a": CHIP}})
+
+
+def test_weights_of_a_supernet_need_a_supernet():
+    with pytest.raises(UserError, match=r"finish\.epochs"):
+        Problem.from_dict({**BASE, "evaluator": "train", "finish": {"epochs": 0}})
+    with pytest.raises(UserError, match=r"finish\.seeds"):
+        Problem.from_dict({**BASE, "finish": {"epochs": 0, "seeds": 2}})
