@@ -134,14 +134,24 @@ def _global_avg_pool(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
     return Call(torch.mean, options={"dim": tuple(range(2, len(s[0])))})
 
 
-def _mean(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
-    return Call(torch.mean, options={"dim": tuple(a["axes"]), **_other_than(a, keepdims=False)})
-
-
 def _upsample(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
     modes = {"nearest": "nearest", "bilinear": {3: "linear", 4: "bilinear", 5: "trilinear"}[len(out)]}
     scale = tuple(map(float, np.broadcast_to(a["scale"], len(out) - 2)))
     return Call(F.interpolate, options={"scale_factor": scale, "mode": _one_of(modes, a["mode"])})
+
+
+def _resize(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
+    modes = {"nearest": "nearest", "bilinear": {3: "linear", 4: "bilinear", 5: "trilinear"}[len(out)]}
+    return Call(F.interpolate, options={"size": out[2:], "mode": _one_of(modes, a["mode"])})
+
+
+def _reduction(function: Callable[..., Tensor]) -> Rule:
+    return lambda a, s, out: Call(function, options={"dim": tuple(a["axes"]), **_other_than(a, keepdims=False)})
+
+
+def _clip(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
+    bounds = {"min": a["least"], "max": a["most"]}
+    return Call(torch.clamp, options={k: v for k, v in bounds.items() if v is not None})
 
 
 def _pad(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
@@ -197,8 +207,13 @@ _FORMS: dict[str, Rule] = {
     "max_pool": _pool("max"),
     "avg_pool": _pool("avg"),
     "global_avg_pool": _global_avg_pool,
-    "mean": _mean,
+    "mean": _reduction(torch.mean),
+    "sum": _reduction(torch.sum),
+    "clip": _clip,
+    "sqrt": _activation(torch.sqrt),
+    "square": _activation(torch.square),
     "upsample": _upsample,
+    "resize": _resize,
     "pad": _pad,
     "flatten": lambda a, s, out: Call(torch.flatten, options={"start_dim": 1}),
     "reshape": lambda a, s, out: Call(torch.reshape, options={"shape": (-1, *out[1:])}),

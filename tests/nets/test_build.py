@@ -100,6 +100,13 @@ CASES = [
     ("global_avg_pool", {}, [SERIES], lambda p, x: x.sum(2) / 9),
     ("mean", {"axes": (1, -1), "keepdims": True}, [IMAGE], lambda p, x: x.sum((1, 3), keepdim=True) / 32),
     ("mean", {"axes": (2,)}, [IMAGE], lambda p, x: x.sum(2) / 6),
+    ("sum", {"axes": (2,)}, [SERIES], lambda p, x: torch.einsum("nct->nc", x)),
+    ("clip", {"least": -0.5}, [SERIES], lambda p, x: torch.where(x < -0.5, torch.tensor(-0.5), x)),
+    ("clip", {"least": -1, "most": 1.5}, [SERIES], lambda p, x: x.maximum(-torch.ones(1)).minimum(1.5 * torch.ones(1))),
+    ("square", {}, [SERIES], lambda p, x: x * x),
+    ("resize", {"size": (12, 4), "mode": "nearest"}, [IMAGE], lambda p, x: x.repeat_interleave(2, 2)[..., ::2]),
+    ("resize", {"size": (3, 4), "mode": "bilinear"}, [IMAGE], lambda p, x: F.avg_pool2d(x, 2)),
+    ("resize", {"size": (18,), "mode": "bilinear"}, [SERIES], lambda p, x: F.interpolate(x, size=18, mode="linear")),
     ("upsample", {"scale": (2, 3)}, [IMAGE], lambda p, x: x.repeat_interleave(2, 2).repeat_interleave(3, 3)),
     ("upsample", {"scale": (2, 2), "mode": "bilinear"}, [IMAGE],
      lambda p, x: F.interpolate(x, size=(12, 16), mode="bilinear", align_corners=False)),
@@ -163,8 +170,13 @@ def test_embeddings_look_up_their_rows():
 
 
 def test_every_operator_that_can_be_built_is_compared():
-    assert {c[0] for c in CASES} | {"embedding"} == set(_FORMS)
+    assert {c[0] for c in CASES} | {"embedding", "sqrt"} == set(_FORMS)
     assert set(_FORMS) <= set(OPS)
+
+
+def test_roots():
+    squares = torch.tensor([[0.0, 1, 4], [2.25, 9, 16]])
+    assert torch.equal(build_module(one_node("sqrt", {}, [(3,)]))(squares), torch.tensor([[0, 1, 2], [1.5, 3, 4]]))
 
 
 def test_dropout_and_norms_follow_the_mode():
