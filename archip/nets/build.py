@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from archip.core.rng import integer_seed
 from archip.ir.graph import Graph
 from archip.nets.torch_form import Layer, attribute_names, registers, torch_form
 
-__all__ = ["GraphModule", "build_module"]
+__all__ = ["GraphModule", "build_module", "empty_layer"]
 
 
 class GraphModule(nn.Module):
@@ -41,7 +42,7 @@ class GraphModule(nn.Module):
         for node, reads, write in steps:
             form = torch_form(graph, node)
             if isinstance(form, Layer):
-                self.add_module(names[node.name], _empty(form))
+                self.add_module(names[node.name], empty_layer(form))
             self._steps.append((names[node.name] if isinstance(form, Layer) else form.bound(), reads, write))
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -83,17 +84,22 @@ def build_module(graph: Graph, seed: int = 0) -> GraphModule:
     return module
 
 
-def _empty(form: Layer) -> nn.Module:
+def empty_layer(form: Layer) -> nn.Module:
     """The layer on torch's default device; norms as torch makes them, other weights without values.
 
-    (torch's own initialisation would draw from the global generator.)
+    (torch's own initialisation would draw from the global generator, and take most of the time.)
     """
-    if form.cls in (nn.Identity, nn.Dropout):
-        return form.cls(*form.args, **form.options)
-    layer = form.cls(*form.args, **form.options, device="meta").to_empty(device=torch.get_default_device())
+    layer = _bare(form.cls)(*form.args, **form.options)
+    layer.__class__ = form.cls
     if isinstance(layer, nn.LayerNorm | _BatchNorm):
         layer.reset_parameters()
     return layer
+
+
+@cache
+def _bare(cls: type[nn.Module]) -> type[nn.Module]:
+    """The class without its initialisation."""
+    return type(cls.__name__, (cls,), {"reset_parameters": lambda self: None})
 
 
 def _initialise(layer: nn.Module, seed: int) -> None:

@@ -42,15 +42,19 @@ def shares(part: Part) -> bool:
 
 
 def view(tensor: Tensor, part: Part) -> Tensor:
-    """The part of `tensor`, sharing its memory; only segments that do not touch have to be joined to a copy."""
+    """The part of `tensor`, sharing its memory; only segments that do not touch have to be joined to a copy.
+
+    Of axes that stay whole nothing is cut: each cut costs memory for its gradient.
+    """
     import torch
 
     for axis, wanted in enumerate(part):
+        size = tensor.shape[axis]
         if isinstance(wanted, int):
-            tensor = tensor.narrow(axis, (tensor.shape[axis] - wanted) // 2, wanted)
+            tensor = tensor if wanted == size else tensor.narrow(axis, (size - wanted) // 2, wanted)
         elif len(wanted) == 1:
             ((start, stop),) = wanted
-            tensor = tensor.narrow(axis, start, stop - start)
+            tensor = tensor if stop - start == size else tensor.narrow(axis, start, stop - start)
         else:
             tensor = torch.cat([tensor.narrow(axis, a, b - a) for a, b in wanted], axis)
     return tensor

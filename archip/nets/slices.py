@@ -2,30 +2,33 @@
 
 A channel has one place in the whole space: a layer with fewer filters has the leading ones of the largest layer of its
 name. The inputs of a concatenation have room for their largest width each, so that a channel of the second input
-stays where it is when the first one shrinks (with plain leading channels it would meet the weights of others).
-Kernels are cropped to their centre; everything else to its leading part.
+stays where it is when the first one shrinks (with plain leading channels it would meet the weights of others). In the
+same way a convolution whose channels are sliced into parts has the leading filters of each part. Kernels are cropped
+to their centre; everything else to its leading part.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from archip.ir.graph import Graph, Node
-from archip.ir.ops import attributes, weights
+from archip.ir.ops import UNARY, attributes, weights
 from archip.nets.part import Part, Segments, joined, leading
 
 __all__ = ["CHANNELWISE", "Rooms", "concat_rooms", "parts"]
 
-Rooms = Mapping[str, tuple[int, ...]]  # concatenation → room of each of its inputs
+Rooms = Mapping[str, tuple[int, ...]]  # concatenation → room of each of its inputs; sliced layer → room of each part
 
 # Operators whose output has the channels of an input.
-CHANNELWISE = (
-    {"batch_norm", "layer_norm", "relu", "relu6", "gelu", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh"}
-    | {"softmax", "add", "sub", "mul", "div", "max_pool", "avg_pool", "global_avg_pool", "upsample", "pad"}
-    | {"identity", "dropout"}
-)
+CHANNELWISE = {
+    *UNARY,
+    *("batch_norm", "layer_norm", "softmax", "clip", "add", "sub", "mul", "div", "identity", "dropout"),
+    *("max_pool", "avg_pool", "global_avg_pool", "upsample", "resize", "pad"),
+}
+_REDUCTIONS = {"mean", "sum"}  # the same, along other axes than that of the channels
 
 
 def parts(graph: Graph, rooms: Rooms) -> dict[tuple[str, str], Part]:
@@ -33,17 +36,22 @@ def parts(graph: Graph, rooms: Rooms) -> dict[tuple[str, str], Part]:
     channels = _channels(graph, rooms)
     found = {}
     for node in graph.nodes:
+        read = channels[node.inputs[0]] if node.inputs else ()
         for name, shape in weights(node, [graph.shapes[i] for i in node.inputs]).items():
-            found[node.name, name] = _part(node, name, shape, channels[node.inputs[0]], graph)
+            found[node.name, name] = _part(node, name, shape, (read, channels[node.name]), graph)
     return found
 
 
 def concat_rooms(graphs: Sequence[Graph]) -> dict[str, tuple[int, ...]]:
-    """Room of every input of every concatenation of channels: its largest width in any of `graphs`."""
+    """Rooms of the inputs of concatenations and of the parts of sliced layers: the largest in any of `graphs`."""
     rooms: dict[str, tuple[int, ...]] = {}
+    for graph in graphs:
+        for name, widths in _cuts(graph).items():
+            rooms[name] = _largest(widths, rooms.get(name, ()))
+    joining = [graph for graph in graphs if any(map(_joins_channels, graph.nodes))]
     while True:  # once more for every level of concatenations of concatenations
         before = dict(rooms)
-        for graph in graphs:
+        for graph in joining:
             channels = _channels(graph, rooms)
             for node in filter(_joins_channels, graph.nodes):
                 widths = (channels[i][-1][1] for i in node.inputs)
@@ -60,11 +68,45 @@ def _joins_channels(node: Node) -> bool:
     return node.op == "concat" and attributes(node)["axis"] == 1
 
 
+def _cuts(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Convolution → widths of the parts that slices share its channels out to, all of them and none twice."""
+    cuts: dict[str, set[tuple[int, int]]] = {}
+    for node in graph.nodes:
+        if _is_slice_of_channels(node, graph):
+            a, origin = attributes(node), node.inputs[0]
+            while origin in graph.node and _hands_on(graph.node[origin], graph):
+                origin = graph.node[origin].inputs[0]
+            if origin in graph.node and graph.node[origin].op == "conv":
+                chosen = range(graph.shapes[node.inputs[0]][1])[a["start"] : a["stop"]]
+                cuts.setdefault(origin, set()).add((chosen.start, chosen.stop))
+    edges = {name: [0, *(b for _, b in sorted(cut))] for name, cut in cuts.items()}
+    return {
+        name: tuple(b - a for a, b in itertools.pairwise(edges[name]))
+        for name, cut in cuts.items()
+        if sorted(cut) == list(itertools.pairwise(edges[name])) and edges[name][-1] == graph.shapes[name][1]
+    }
+
+
+def _is_slice_of_channels(node: Node, graph: Graph) -> bool:
+    a = attributes(node) if node.op == "slice" else {}
+    return bool(a) and a["axis"] % len(graph.shapes[node.name]) == 1 and a["step"] == 1
+
+
+def _hands_on(node: Node, graph: Graph) -> bool:
+    """Whether the channels of the only input stay where they are."""
+    return len(node.inputs) == 1 and node.op != "slice" and _keeps_channels(node, graph)
+
+
 def _channels(graph: Graph, rooms: Rooms) -> dict[str, Segments]:
     """Value → places of its channels (axis 1) among those of the largest value of its name."""
     found = {i.name: leading(i.shape[1]) for i in graph.inputs}
+    cuts = _cuts(graph)
     for node in graph.nodes:
-        found[node.name] = _output(node, graph, found, rooms)
+        if node.name in cuts:
+            widths = cuts[node.name]
+            found[node.name] = joined([leading(w) for w in widths], rooms.get(node.name) or widths)
+        else:
+            found[node.name] = _output(node, graph, found, rooms)
     return found
 
 
@@ -76,16 +118,31 @@ def _output(node: Node, graph: Graph, channels: Mapping[str, Segments], rooms: R
     if node.op == "flatten":
         inner = math.prod(graph.shapes[node.inputs[0]][2:])
         return tuple((a * inner, b * inner) for a, b in read[0])
-    if node.op in CHANNELWISE or _is_depthwise(node, graph):
-        same = [c for i, c in zip(node.inputs, read, strict=True) if graph.shapes[i][1] == shape[1]]
-        return same[0]
+    if _keeps_channels(node, graph):
+        same = [c for i, c in zip(node.inputs, read, strict=True) if graph.shapes[i][1:2] == shape[1:2]]
+        if same:  # else its second axis is none of channels: tokens that were padded
+            return same[0]
     return leading(shape[1] if len(shape) > 1 else 1)
 
 
-def _part(node: Node, name: str, shape: Sequence[int], read: Segments, graph: Graph) -> Part:
+def _keeps_channels(node: Node, graph: Graph) -> bool:
+    """Whether channel i of the output is channel i of an input."""
+    if node.op in _REDUCTIONS:
+        rank = len(graph.shapes[node.inputs[0]])
+        return all(axis % rank > 1 for axis in attributes(node)["axes"])
+    if node.op == "slice":
+        return attributes(node)["axis"] % len(graph.shapes[node.name]) != 1
+    return node.op in CHANNELWISE or _is_depthwise(node, graph)
+
+
+def _part(node: Node, name: str, shape: Sequence[int], places: tuple[Segments, Segments], graph: Graph) -> Part:
+    """`places`: those of the channels that the node reads and writes."""
+    read, written = places
     axes: list[Segments | int] = [leading(size) for size in shape]
     if node.op in ("conv", "conv_transpose") and name == "weight":
         axes[2:] = shape[2:]
+    if node.op == "conv":
+        axes[0] = written
     if node.op == "batch_norm" or _is_depthwise(node, graph):
         axes[0] = read
     elif name == "weight" and (axis := _input_axis(node, graph)) is not None:

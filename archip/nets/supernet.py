@@ -12,27 +12,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import fields, is_dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from archip.core.errors import CandidateError, UserError
 from archip.core.rng import integer_seed
 from archip.ir.graph import Graph
 from archip.ir.workload import workload
 from archip.nets.build import GraphModule
-from archip.nets.part import Part, extent, view
-from archip.nets.slices import CHANNELWISE, concat_rooms, parts
+from archip.nets.functional import compute
+from archip.nets.part import extent, view
+from archip.nets.slices import concat_rooms, parts
 from archip.nets.torch_form import attribute_names
+from archip.nets.zero_gamma import zero_last_gamma
 
 __all__ = ["SuperNet"]
-
-_ANY_WIDTH = CHANNELWISE - {"layer_norm"} | {"conv", "conv_transpose", "linear", "concat", "flatten"}
 
 Genotype = Mapping[str, Any]
 Kind = Literal["depth", "kernel", "resolution", "width"]
@@ -49,7 +47,10 @@ class SuperNet(nn.Module):
         smallest, largest: genotypes with the fewest and the most multiply-accumulates of those that `_corners` gives.
     """
 
-    def __init__(self, space: Any, input_shape: Sequence[int], n_outputs: int, seed: int) -> None:
+    def __init__(
+        self, space: Any, input_shape: Sequence[int], n_outputs: int, seed: int, zero_gamma: bool = False
+    ) -> None:
+        """The weights are drawn from `seed`; `zero_gamma`: residual blocks begin as their skip connection."""
         super().__init__()
         self.space = space
         self.about = _about(space, input_shape, n_outputs)
@@ -66,19 +67,23 @@ class SuperNet(nn.Module):
                 self.add_module(layer, nn.Module())
             start = _start(tensor, shape, integer_seed(seed, "supernet", name))
             self.get_submodule(layer).register_parameter(tensor, nn.Parameter(start))
+        for graph in graphs if zero_gamma else ():
+            zero_last_gamma(self, graph)
 
     def forward(self, x: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Outputs of one network (the largest, if none is named), for training: norms use the batch's statistics."""
         graph = self._make_graph(genotype or self.largest)
-        return functional_call(_skeleton(_slim(graph)), self._views(graph), (x,))
+        return compute(graph, self._views(graph), x)
 
     @torch.no_grad()
     def extract(self, genotype: Genotype) -> GraphModule:
         """The network as a module of its own with copies of its weights; its norms still need their statistics."""
         graph = self._make_graph(genotype)
         module = GraphModule(graph).to(next(self.parameters()).device)
-        for name, part in self._views(graph).items():
-            module.get_parameter(name).copy_(part)
+        names = attribute_names(graph)
+        for node, tensors in self._views(graph).items():
+            for name, part in tensors.items():
+                module.get_parameter(f"{names[node]}.{name}").copy_(part)
         return module
 
     def cost(self, genotype: Genotype) -> float:
@@ -106,24 +111,21 @@ class SuperNet(nn.Module):
                 return "kernel"
         return "width"
 
-    def _views(self, graph: Graph) -> dict[str, Tensor]:
-        """The weights of a network as parts of the store.
+    def _views(self, graph: Graph) -> dict[str, dict[str, Tensor]]:
+        """Node → its weights by name, as parts of the store.
 
         Raises:
             CandidateError: a layer is larger than in any corner of the space.
         """
-        store = dict(self.named_parameters())
-        views = {}
-        for name, part in self._parts(graph).items():
-            if name not in store or any(a > b for a, b in zip(extent(part), store[name].shape, strict=True)):
-                raise CandidateError(f"the supernet has no room for {name} of shape {extent(part)}")
-            views[name] = view(store[name], part)
-        return views
-
-    def _parts(self, graph: Graph) -> dict[str, Part]:
-        """Name of every weight, as in the module of the graph, → the part of the store that it is."""
         names = attribute_names(graph)
-        return {f"{names[node]}.{tensor}": part for (node, tensor), part in parts(graph, self._rooms).items()}
+        views: dict[str, dict[str, Tensor]] = {}
+        for (node, name), part in parts(graph, self._rooms).items():
+            layer = self._modules.get(names[node])
+            tensor = layer._parameters.get(name) if layer is not None else None
+            if tensor is None or any(a > b for a, b in zip(extent(part), tensor.shape, strict=True)):
+                raise CandidateError(f"the supernet has no room for {names[node]}.{name} of shape {extent(part)}")
+            views.setdefault(node, {})[name] = view(tensor, part)
+        return views
 
     def _corners(self, space: Any) -> Iterator[tuple[Genotype, Graph]]:
         """Genotypes with all genes last or all first, and those with one gene changed: the largest of every layer.
@@ -149,8 +151,9 @@ class SuperNet(nn.Module):
         """Name of every weight → its shape in the store."""
         shapes: dict[str, tuple[int, ...]] = {}
         for graph in graphs:
-            for name, part in self._parts(graph).items():
-                size = extent(part)
+            names = attribute_names(graph)
+            for (node, tensor), part in parts(graph, self._rooms).items():
+                name, size = f"{names[node]}.{tensor}", extent(part)
                 shapes[name] = tuple(map(max, size, shapes.get(name, size)))
         return shapes
 
@@ -159,34 +162,6 @@ def _about(space: Any, input_shape: Sequence[int], n_outputs: int) -> dict[str, 
     options = {f.name: getattr(space, f.name) for f in fields(space)} if is_dataclass(space) else {}
     named = {"space": type(space).__name__, "options": options}
     return json.loads(json.dumps({**named, "input_shape": list(input_shape), "n_outputs": n_outputs}))
-
-
-def _slim(graph: Graph) -> Graph:
-    """The graph with one channel everywhere, if its layers compute the same for any width once they have their weights.
-
-    Then all networks that differ in widths only share one skeleton, which saves much of a small network's step.
-    """
-    if any(node.op not in _ANY_WIDTH or node.attrs.get("groups", 1) > 1 for node in graph.nodes):
-        return graph
-    nodes = tuple(
-        replace(
-            node, attributes=tuple((k, 1 if k in ("out_channels", "out_features") else v) for k, v in node.attributes)
-        )
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=nodes)
-
-
-@lru_cache(maxsize=256)
-def _skeleton(graph: Graph) -> GraphModule:
-    """The module of a graph, to be called with weights from elsewhere; norms use the statistics of the batch."""
-    with torch.device("meta"):  # its own weights are never used
-        skeleton = GraphModule(graph)
-    for layer in skeleton.children():
-        if isinstance(layer, _BatchNorm):
-            layer.track_running_stats = False
-            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
-    return skeleton.train()
 
 
 def _start(tensor: str, shape: Sequence[int], seed: int) -> Tensor:

@@ -78,6 +78,52 @@ def test_a_depthwise_convolution_has_the_channels_of_its_input():
     assert found["deep", "bias"] == (((0, 2), (6, 8)),)
 
 
+def in_halves(width: int, kernel: int = 3) -> Graph:
+    """A normalised convolution whose halves go different ways, then together through another one."""
+    g = GraphBuilder()
+    x = g.input("x", (1, 2, 4, 4), "NCHW")
+    x = g.add("conv", x, name="first", out_channels=2 * width, kernel=(1, 1))
+    x = g.add("relu", g.add("batch_norm", x, name="norm"), name="relu")
+    a, b = (g.add("slice", x, name=f"half{i}", axis=1, start=i * width, stop=(i + 1) * width) for i in (0, 1))
+    a = g.add("conv", a, name="own", out_channels=width, kernel=(kernel, kernel), padding=kernel // 2)
+    return g.finish(g.add("conv", g.add("concat", a, b, name="both"), name="last", out_channels=5, kernel=(1, 1)))
+
+
+def test_a_convolution_that_is_sliced_has_the_leading_filters_of_each_part():
+    rooms = concat_rooms([in_halves(2), in_halves(5)])
+    assert rooms == {"first": (5, 5), "both": (5, 5)}
+    found = parts(in_halves(2), rooms)
+    places = ((0, 2), (5, 7))
+    assert found["first", "weight"] == (places, ((0, 2),), 1, 1)
+    assert found["first", "bias"] == found["norm", "weight"] == (places,)
+    assert found["own", "weight"] == (((0, 2),), ((0, 2),), 3, 3)
+    assert found["last", "weight"] == (((0, 5),), places, 1, 1)
+
+
+def test_a_slice_that_leaves_channels_out_moves_nothing():
+    g = GraphBuilder()
+    x = g.add("conv", g.input("x", (1, 2, 4, 4), "NCHW"), name="first", out_channels=6, kernel=(1, 1))
+    graph = g.finish(g.add("slice", x, name="cut", axis=1, stop=4))
+    assert concat_rooms([graph]) == {}
+    assert parts(graph, {})["first", "weight"][0] == ((0, 6),)
+
+
+def test_means_over_pixels_keep_the_channels_and_means_over_channels_do_not():
+    g = GraphBuilder()
+    x = g.input("x", (1, 2, 4, 4), "NCHW")
+    a, b = (g.add("conv", x, name=n, out_channels=2, kernel=(1, 1)) for n in "ab")
+    x = g.add("concat", a, b, name="both")
+    y = g.add(
+        "conv", g.add("mean", x, name="mean", axes=(2, 3), keepdims=True), name="gate", out_channels=4, kernel=(1, 1)
+    )
+    z = g.add(
+        "conv", g.add("mean", x, name="grey", axes=(1,), keepdims=True), name="map", out_channels=1, kernel=(1, 1)
+    )
+    found = parts(g.finish(g.add("mul", x, y, name="gated"), z), {"both": (6, 6)})
+    assert found["gate", "weight"][1] == ((0, 2), (6, 8))
+    assert found["map", "weight"][1] == ((0, 1),)
+
+
 def test_a_transposed_convolution_has_its_input_on_the_first_axis():
     g = GraphBuilder()
     x = g.input("x", (1, 3, 4, 4), "NCHW")
