@@ -10,7 +10,7 @@ networks. ``reduce`` says what halves the series from each block to the next, wh
 and `reduce` mean nothing and are no genes.
 Source: ours, after Bai et al. 2018, arXiv:1803.01271 (dilation that grows with depth), Wang et al. 2017,
 arXiv:1611.06455 (fully convolutional network: conv, norm, ReLU, global pooling), and King et al. 2023,
-arXiv:2310.18384 (MicroNAS: kernels, filters, and strides or pooling along time).
+arXiv:2310.18384 (MicroNAS: kernels, filters, and strides or pooling along time; its own space is `micro_nas`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pydantic import Field
 from archip.core.errors import UserError
 from archip.core.knobs import Choice, Knob
 from archip.ir.graph import Graph, GraphBuilder
+from archip.spaces._blocks import odd
 from archip.spaces._network import SMALLEST_HALVED, Counts, NetworkSpace, conv_norm_relu, increasing
 
 __all__ = ["Conv1d"]
@@ -56,8 +57,7 @@ class Conv1d(NetworkSpace):
     def __post_init__(self) -> None:
         for option in ("depths", "widths", "kernels", "dilations"):
             increasing(getattr(self, option), option)
-        if any(kernel % 2 == 0 for kernel in self.kernels):
-            raise UserError(f"{list(self.kernels)} has an even kernel", "kernels", "odd ones, which have a centre")
+        odd(self.kernels, "kernels")
         if len(set(self.reduces)) < len(self.reduces):
             raise UserError(f"{list(self.reduces)} repeats a choice", "reduces", "each choice once")
 

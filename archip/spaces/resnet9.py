@@ -11,7 +11,8 @@ A network <FN0, FN1, SK1, FN2, SK2, FN3, SK3> is, from input to output::
     end        global pooling - linear classifier
 
 A block pools only while both sides of its map are at least 4, so that 2 x 2 is left: of 8 x 8 digits, the first two
-blocks pool and the third does not.
+blocks pool and the third does not. More kernels than one make the kernels of stem and blocks genes, too (a skip
+convolution has its block's); `resolutions` makes the size of the input one.
 Source: Yang et al. 2020, arXiv:2002.04116, section V (search space <FN, SK>); how the skip convolutions are
 arranged is not stated there: ours follows ResNet-9 (prep, conv-pool, residual of two), whose skip count is 2.
 """
@@ -27,16 +28,15 @@ from pydantic import Field
 
 from archip.core.knobs import Choice, Knob
 from archip.ir.graph import Graph, GraphBuilder
-from archip.spaces._network import SMALLEST_HALVED, Counts, NetworkSpace, conv_norm_relu, increasing
+from archip.spaces._blocks import odd, sized_input
+from archip.spaces._network import SMALLEST_HALVED, Count, Counts, NetworkSpace, conv_norm_relu, increasing
 
 __all__ = ["ResNet9"]
-
-_KERNEL = (3, 3)
 
 
 @dataclass(frozen=True)
 class ResNet9(NetworkSpace):
-    """Genes ``fn0``, then ``fn1 sk1 fn2 sk2 …`` for each block.
+    """Genes ``fn0``, then ``fn1 sk1 fn2 sk2 …`` for each block; ``k0 k1 …`` and ``resolution`` if there are choices.
 
     Attributes:
         stem: choices for the filters of the stem.
@@ -44,6 +44,8 @@ class ResNet9(NetworkSpace):
         skips: choices for the skip convolutions of a block.
         blocks: number of blocks.
         pool: how the last map becomes one number a channel.
+        kernels: choices for the kernel of the stem and of each block; odd.
+        resolutions: choices for the shortest side that inputs are resized to; empty: they stay as they are.
     """
 
     axes: ClassVar[Literal["NCHW", "NCL"]] = "NCHW"
@@ -54,29 +56,34 @@ class ResNet9(NetworkSpace):
     skips: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2)
     blocks: Annotated[int, Field(ge=1, le=8)] = 3
     pool: Literal["avg", "max"] = "avg"
+    kernels: Counts = (3,)
+    resolutions: tuple[Count, ...] = ()
 
     def __post_init__(self) -> None:
-        for option in ("stem", "filters", "skips"):
+        for option in ("stem", "filters", "skips", "kernels", "resolutions"):
             increasing(getattr(self, option), option)
+        odd(self.kernels, "kernels")
 
     @cached_property
     def knobs(self) -> Mapping[str, Knob]:
         knobs: dict[str, Knob] = {"fn0": Choice(self.stem)}
         for i in range(1, self.blocks + 1):
             knobs |= {f"fn{i}": Choice(self.filters), f"sk{i}": Choice(self.skips)}
-        return knobs
+        if len(self.kernels) > 1:
+            knobs |= {f"k{i}": Choice(self.kernels) for i in range(self.blocks + 1)}
+        return knobs | ({"resolution": Choice(self.resolutions)} if self.resolutions else {})
 
     def graph(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int) -> Graph:
         g = GraphBuilder()
-        x = g.input("image", (1, *input_shape), self.axes)
-        x = conv_norm_relu(g, x, "stem", genotype["fn0"], _KERNEL)
-        sides = tuple(input_shape[1:])
+        x, sides = sized_input(g, self.axes, input_shape, genotype.get("resolution"))
+        kernels = [(genotype.get(f"k{i}", self.kernels[0]),) * 2 for i in range(self.blocks + 1)]
+        x = conv_norm_relu(g, x, "stem", genotype["fn0"], kernels[0])
         for i in range(1, self.blocks + 1):
-            x = conv_norm_relu(g, x, f"block{i}", genotype[f"fn{i}"], _KERNEL)
+            x = conv_norm_relu(g, x, f"block{i}", genotype[f"fn{i}"], kernels[i])
             if min(sides) >= SMALLEST_HALVED:
                 x = g.add("max_pool", x, name=f"block{i}.pool", kernel=(2, 2))
                 sides = tuple(side // 2 for side in sides)
-            x = _residual(g, x, f"block{i}", genotype[f"fn{i}"], genotype[f"sk{i}"])
+            x = _residual(g, x, f"block{i}", genotype[f"fn{i}"], kernels[i], genotype[f"sk{i}"])
         if self.pool == "max":
             x = g.add("flatten", g.add("max_pool", x, name="pool", kernel=sides), name="flatten")
         else:
@@ -84,9 +91,9 @@ class ResNet9(NetworkSpace):
         return g.finish(g.add("linear", x, name="classifier", out_features=n_outputs))
 
 
-def _residual(g: GraphBuilder, x: str, block: str, filters: int, n_convs: int) -> str:
+def _residual(g: GraphBuilder, x: str, block: str, filters: int, kernel: tuple[int, int], n_convs: int) -> str:
     """The sum of `x` and a chain of `n_convs` convolutions of it; `x` itself if there are none."""
     branch = x
     for j in range(1, n_convs + 1):
-        branch = conv_norm_relu(g, branch, f"{block}.skip{j}", filters, _KERNEL)
+        branch = conv_norm_relu(g, branch, f"{block}.skip{j}", filters, kernel)
     return g.add("add", x, branch, name=f"{block}.add") if n_convs else x

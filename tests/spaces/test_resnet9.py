@@ -97,3 +97,18 @@ def test_deeper_and_wider_through_options():
     graph = space.graph(space.canonical(genes(8, *[512, 3] * 5)), (3, 96, 96), 10)
     assert graph.shapes["block5.skip3.relu"] == (1, 512, 3, 3)
     assert len(space.sample(np.random.default_rng(0))) == 11
+
+
+def test_more_kernels_and_sizes_are_genes_and_the_plain_space_stays():
+    """A skip convolution has the kernel of its block; without options graphs are what they were."""
+    space = ResNet9(kernels=(3, 5), resolutions=(8, 16), blocks=2)
+    assert list(space.knobs) == ["fn0", "fn1", "sk1", "fn2", "sk2", "k0", "k1", "k2", "resolution"]
+    assert list(ResNet9(blocks=2).knobs) == ["fn0", "fn1", "sk1", "fn2", "sk2"]
+    genotype = {**genes(8, 32, 1, 32, 2), "k0": 3, "k1": 5, "k2": 3, "resolution": 8}
+    graph = space.graph(genotype, (3, 16, 24), 10)
+    kernels = {n.name: n.attrs["kernel"][0] for n in graph.nodes if n.op == "conv"}
+    assert kernels == {"stem.conv": 3, "block1.conv": 5, "block1.skip1.conv": 5, "block2.conv": 3,
+                       "block2.skip1.conv": 3, "block2.skip2.conv": 3}  # fmt: skip
+    assert graph.shapes["resize"] == (1, 3, 8, 12)
+    plain = ResNet9(blocks=2).graph(genes(8, 32, 1, 32, 2), (3, 16, 16), 10)
+    assert space.graph({**genotype, "k1": 3, "resolution": 16}, (3, 16, 16), 10).id == plain.id

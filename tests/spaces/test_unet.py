@@ -57,3 +57,16 @@ def test_padding_at_the_edge_does_not_reach_pixels_far_away():
 def test_an_image_too_small_for_the_height_is_a_reason():
     with pytest.raises(CandidateError, match="cannot be halved 4 times"):
         UNet().graph(TALL, (3, 15, 64), 1)
+
+
+def test_more_kernels_are_genes_and_the_plain_space_stays():
+    space = UNet(kernels=(3, 5), max_height=2)
+    genotype = space.canonical({"height": 2, "f1": 4, "f2": 8, "k1": 5, "k2": 3})
+    graph = space.graph(genotype, (3, 16, 16), 1)
+    kernels = {n.name: n.attrs["kernel"][0] for n in graph.nodes if n.op == "conv" and n.name != "logits"}
+    assert {name for name, kernel in kernels.items() if kernel == 3} == {"down2.1.conv", "down2.2.conv"}
+    assert graph.shapes["logits"] == (1, 1, 16, 16)
+    plain = UNet(max_height=2)
+    assert list(plain.knobs) == ["height", "f1", "f2"]
+    same = plain.graph({"height": 2, "f1": 4, "f2": 8}, (3, 16, 16), 1)
+    assert space.graph({**genotype, "k1": 3}, (3, 16, 16), 1).id == same.id
