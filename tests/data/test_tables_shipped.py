@@ -32,6 +32,16 @@ FACTS = {
     "rnn_nlp": (8794,),
     "spaceevo_mobilew": (205_051,),
     "spaceevo_onnxw": (125_835,),
+    "transnas_macro": (
+        662,
+        ("class_object", 0.4747213),
+        ("class_scene", 0.5691182),
+        ("room_layout", -0.5627617),
+        ("jigsaw", 0.9691978),
+        ("segmentsemantic", 0.9504964),
+        ("autoencoder", 0.7399139),
+        ("normal", 0.6435415),
+    ),
 }
 SLOW = {"nb101", "nb101_sample", "spaceevo_mobilew", "spaceevo_onnxw", "nats_size", "nas_bench_graph", "rnn_nlp"}
 
