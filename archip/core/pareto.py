@@ -35,7 +35,12 @@ _PAIRS = 1 << 14  # so many comparisons at once are quicker than another divisio
 
 def dominates(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Whether `a` is nowhere worse than `b` and somewhere better; [..., M] each, broadcast against each other."""
-    return np.all(a <= b, axis=-1) & np.any(a < b, axis=-1)
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    nowhere_worse, somewhere_better = np.ones(shape[:-1], dtype=bool), np.zeros(shape[:-1], dtype=bool)
+    for i in range(shape[-1]):  # one objective after the other: several times faster than a reduction over a short axis
+        nowhere_worse &= a[..., i] <= b[..., i]
+        somewhere_better |= a[..., i] < b[..., i]
+    return nowhere_worse & somewhere_better
 
 
 def non_dominated_mask(losses_NM: np.ndarray) -> np.ndarray:
@@ -64,8 +69,9 @@ def non_dominated_mask(losses_NM: np.ndarray) -> np.ndarray:
 def _maxima(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Those of `rows` (ascending) that no other of `rows` dominates; `points` are distinct, in lexicographic order."""
     if len(rows) ** 2 <= _PAIRS:
-        chosen = points[rows]
-        weakly = (chosen[:, None, :] <= chosen[None, :, :]).all(-1)
+        weakly = np.ones((len(rows), len(rows)), dtype=bool)
+        for objective in points[rows].T:
+            weakly &= objective[:, None] <= objective[None, :]
         return rows[weakly.sum(0) == 1]  # weakly dominated by itself only
     half = len(rows) // 2
     first, second = _maxima(points, rows[:half]), _maxima(points, rows[half:])

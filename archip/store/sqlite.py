@@ -34,6 +34,8 @@ __all__ = ["SQLite"]
 
 _CACHE_KB = 65_536  # at most, a connection; the index of a million candidates is larger than the usual 2 MB
 
+_LOG_PAGES = 4_000  # 16 MB of log before it goes to the file; of the usual 1,000 most pages would soon change again
+
 
 @dataclass
 class SQLite(Database):
@@ -80,6 +82,7 @@ def _connected(connection: Any, _: object) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own; `_begin` does
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
 
 
 def _begin(connection: sa.Connection) -> None:
