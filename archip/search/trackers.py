@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from archip.core.errors import MissingExtra
+from archip.core.errors import MissingExtra, UserError
 from archip.core.files import make_folder
 from archip.core.objectives import Goals
+from archip.core.store_url import without_password
 from archip.search.records_out import parts
 from archip.search.runs import Run
 
@@ -48,13 +49,25 @@ def to_mlflow(run: Run, uri: str, experiment: str = "archip") -> str:
 
     Raises:
         MissingExtra: mlflow is not installed.
+        UserError: MLflow does not take runs at `uri`; with its reason.
     """
     try:
-        from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]
+        from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
         from mlflow.tracking import MlflowClient  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise MissingExtra("mlflow-skinny", "mlflow", "a run of MLflow") from None
-    client = MlflowClient(tracking_uri=uri)
+    try:
+        return _logged(MlflowClient(tracking_uri=uri), run, experiment)
+    except MlflowException as error:
+        reason = str(error).partition(". ")[0]
+        raise UserError(
+            f"MLflow refuses: {reason}", without_password(uri), "sqlite:///mlflow.db, or a server"
+        ) from None
+
+
+def _logged(client: Any, run: Run, experiment: str) -> str:
+    from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]
+
     found = client.get_experiment_by_name(experiment)
     home = found.experiment_id if found is not None else client.create_experiment(experiment)
     there = client.create_run(home, run_name=run.name, tags={"archip.problem": run.problem.id}).info.run_id

@@ -148,9 +148,10 @@ def test_export_to_tensorboard_is_read_by_tensorboard(capsys, runs, tmp_path):
     assert events.Scalars("best/quality")[-1].value == pytest.approx(best)
 
 
+@pytest.mark.filterwarnings("ignore")  # those of MLflow
 def test_export_to_mlflow_is_read_by_mlflow(capsys, runs, tmp_path):
     tracking = pytest.importorskip("mlflow.tracking")
-    uri = (tmp_path / "mlruns").as_uri()
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
     answer(capsys, "export", str(runs / "random_0"), "--mlflow", uri)
     client = tracking.MlflowClient(tracking_uri=uri)
     (logged,) = client.search_runs([client.get_experiment_by_name("archip").experiment_id])
@@ -159,6 +160,14 @@ def test_export_to_mlflow_is_read_by_mlflow(capsys, runs, tmp_path):
     found.close()
     assert len(client.get_metric_history(logged.info.run_id, "candidate/quality")) == n_told
     assert logged.data.params["budget.candidates"] == "24"
+
+
+@pytest.mark.filterwarnings("ignore")  # those of MLflow
+def test_a_place_that_mlflow_refuses_is_told(capsys, runs, tmp_path):
+    pytest.importorskip("mlflow.tracking")
+    code, _, err = call(capsys, "export", str(runs / "random_0"), "--mlflow", "nowhere://x")
+    assert code == 2
+    assert "MLflow refuses" in err
 
 
 def test_export_writes_the_report_again(capsys, runs, tmp_path):
