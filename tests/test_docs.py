@@ -23,6 +23,7 @@ import yaml
 from archip.core import registry
 from archip.core.problem import Budget, Finish, Problem, TaskSpec, _File
 from archip.core.record import METRICS
+from archip.core.targets import problems_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -248,7 +249,7 @@ def check_yaml(snippet: Snippet, folder: Path) -> None:
         (folder / snippet.title).write_text(yaml.safe_dump(whole))
     if snippet.title and not like:
         assert whole == value, f"{snippet.where}: a file that has a title is whole"
-    Problem.from_dict(whole)
+    problems_of(whole)
 
 
 def lines(text: str) -> list[list[str]]:
