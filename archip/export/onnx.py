@@ -20,6 +20,7 @@ from pydantic import Field
 
 from archip.core.errors import MissingExtra
 from archip.export._network import Network, NetworkExporter
+from archip.ir.graph import Input
 
 __all__ = ["Onnx"]
 
@@ -47,7 +48,7 @@ class Onnx(NetworkExporter):
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
                 network.module.eval(),
-                tuple(torch.zeros(2, *value.shape[1:]) for value in given),  # 1 would count as a fixed size
+                tuple(_zeros(value) for value in given),
                 input_names=[value.name for value in given],
                 output_names=names,
                 opset_version=self.opset,
@@ -60,6 +61,11 @@ class Onnx(NetworkExporter):
         onnx.helper.set_model_props(model, network.metadata)
         onnx.checker.check_model(model)
         return model.SerializeToString(deterministic=True)
+
+
+def _zeros(value: Input) -> torch.Tensor:
+    """Two samples: one would count as a fixed size."""
+    return torch.zeros(2, *value.shape[1:], dtype=torch.int64 if value.is_tokens else torch.float32)
 
 
 def _forget_where_it_was_made(graph: Any) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from archip.core.errors import UserError
 from archip.export._network import Network, NetworkExporter
 from archip.ir.graph import Graph
-from archip.nets.torch_form import Call, Layer, attribute_names, registers, torch_form
+from archip.nets.torch_form import Call, Layer, Weight, attribute_names, registers, torch_form
 
 __all__ = ["PytorchSource"]
 
@@ -153,7 +153,10 @@ def _body(graph: Graph) -> tuple[list[str], list[str], str]:
     made, used = [], []
     for node, reads, write in steps:
         form, given = torch_form(graph, node), [_variable(i) for i in reads]
-        if isinstance(form, Layer):
+        if isinstance(form, Layer) and form.cls is Weight:
+            made.append(f'self.{names[node.name]} = nn.ParameterDict({{"weight": torch.empty({form.args})}})')
+            line = f'{_variable(write)} = self.{names[node.name]}["weight"]'
+        elif isinstance(form, Layer):
             options = [*map(repr, form.args), *(f"{k}={v!r}" for k, v in form.options.items())]
             made.append(f"self.{names[node.name]} = nn.{form.cls.__name__}({', '.join(options)})")
             line = (
@@ -162,7 +165,8 @@ def _body(graph: Graph) -> tuple[list[str], list[str], str]:
         else:
             line = f"{_variable(write)} = {_call(form, given)}"
         shape = graph.shapes[node.name]
-        used.append(line if shape == graph.shapes[node.inputs[0]] else f"{line}  # {_size(shape)}")
+        is_new = node.inputs and shape != graph.shapes[node.inputs[0]]
+        used.append(f"{line}  # {_size(shape)}" if is_new else line)
     return made, used, ", ".join(_variable(i) for i in outputs)
 
 

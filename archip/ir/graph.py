@@ -22,11 +22,16 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Input:
-    """An input tensor; `axes` names its axes, e.g. ``NCHW`` or ``NCL``."""
+    """An input tensor; `axes` names its axes, e.g. ``NCHW``, ``NCL``, or ``NT`` for numbers of tokens."""
 
     name: str
     shape: Shape
     axes: str
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether its values are whole numbers that name tokens (int64), not float32."""
+        return self.axes == "NT"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from archip.core.rng import integer_seed
 from archip.ir.graph import Graph
-from archip.nets.torch_form import Layer, attribute_names, registers, torch_form
+from archip.nets.torch_form import Layer, Weight, attribute_names, registers, torch_form
 
 __all__ = ["GraphModule", "build_module", "empty_layer"]
 
@@ -115,6 +115,8 @@ def _initialise(layer: nn.Module, seed: int) -> None:
             weight.uniform_(-(layer.hidden_size**-0.5), layer.hidden_size**-0.5, generator=generator)
     elif isinstance(layer, nn.Embedding):
         layer.weight.normal_(generator=generator)
+    elif isinstance(layer, Weight):  # as in ViT and BERT
+        layer.weight.normal_(0, 0.02, generator=generator)
 
 
 def _fan_in(layer: _ConvNd | nn.Linear) -> float:

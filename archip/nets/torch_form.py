@@ -23,7 +23,7 @@ from archip.core.errors import CandidateError
 from archip.ir.graph import Graph, Node
 from archip.ir.ops import attributes
 
-__all__ = ["Call", "Layer", "attribute_names", "registers", "torch_form"]
+__all__ = ["Call", "Layer", "Weight", "attribute_names", "registers", "torch_form"]
 
 Shape = tuple[int, ...]
 Attrs = Mapping[str, Any]
@@ -41,6 +41,17 @@ class Layer:
     args: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     gives_states: bool = False
+
+
+class Weight(nn.Module):
+    """A weight that is a value of its own: tables of positions, class tokens. Its batch axis has size 1."""
+
+    def __init__(self, *shape: int, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape, device=device))
+
+    def forward(self) -> Tensor:
+        return self.weight
 
 
 @dataclass(frozen=True)
@@ -167,6 +178,12 @@ def _one_of(modes: Mapping[str, str], mode: str) -> str:
     return modes[mode]
 
 
+def _constant(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
+    if a["value"] is None:
+        raise CandidateError("a constant whose value is not known cannot be computed with")
+    return Call(torch.tensor, options={"data": a["value"]})
+
+
 def _slice(a: Attrs, s: Sequence[Shape], out: Shape) -> Form:
     if a["step"] < 1:
         raise CandidateError(f"torch has no slices with step {a['step']}")
@@ -188,6 +205,9 @@ _FORMS: dict[str, Rule] = {
     "gru": _recurrent(nn.GRU),
     "lstm": _recurrent(nn.LSTM),
     "embedding": lambda a, s, out: Layer(nn.Embedding, (a["n"], a["dim"])),
+    "parameter": lambda a, s, out: Layer(Weight, out),
+    "constant": _constant,
+    "equal": _activation(torch.eq),
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "relu": _activation(F.relu),
@@ -271,7 +291,7 @@ def registers(graph: Graph) -> tuple[list[tuple[Node, tuple[int, ...], int]], tu
     for i, node in enumerate(graph.nodes):
         reads = tuple(place[value] for value in node.inputs)
         free = sorted({*free, *(place[value] for value in node.inputs if last[value] == i)})
-        write = place[node.name] = free.pop(0) if free else max(place.values()) + 1
+        write = place[node.name] = free.pop(0) if free else 1 + max(place.values(), default=-1)
         if node.name not in last:
             free.append(write)
         steps.append((node, reads, write))

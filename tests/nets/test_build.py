@@ -169,8 +169,28 @@ def test_embeddings_look_up_their_rows():
     assert torch.equal(module(index), module.a_node.weight[index])
 
 
+def test_weights_and_numbers_are_values():
+    """A table that is added to every sample, and a comparison with a number."""
+    g = GraphBuilder()
+    x = g.input("x", (1, 2, 3), "N??")
+    table = g.add("parameter", name="table", shape=(1, 2, 3))
+    half = g.add("constant", name="half", shape=(), value=0.5)
+    y = g.add("add", g.add("mul", x, half, name="scaled"), table, name="sum")
+    module = build_module(g.finish(y, g.add("equal", x, half, name="is half")))
+    given = torch.tensor([[[0.5, 1, 2], [0, 0.5, 0]], [[1, 1, 1], [3, 3, 0.5]]])
+    total, is_half = module(given)
+    torch.testing.assert_close(total, given / 2 + module.table.weight)
+    assert torch.equal(is_half, given == 0.5)
+    assert 0 < float(module.table.weight.detach().std()) < 0.1
+
+
+def test_a_constant_without_a_value_is_refused():
+    with pytest.raises(CandidateError, match=r"'a\.node'.*not known"):
+        build_module(one_node("constant", {"shape": (2,)}, []))
+
+
 def test_every_operator_that_can_be_built_is_compared():
-    assert {c[0] for c in CASES} | {"embedding", "sqrt"} == set(_FORMS)
+    assert {c[0] for c in CASES} | {"embedding", "parameter", "constant", "equal", "sqrt"} == set(_FORMS)
     assert set(_FORMS) <= set(OPS)
 
 
