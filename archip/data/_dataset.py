@@ -33,14 +33,16 @@ class DataSet:
     """Samples in three splits, ready for training.
 
     Attributes:
-        axes: ``NCHW`` images or ``NCL`` series.
+        axes: ``NCHW`` images, ``NCL`` series or ``NT`` token numbers.
         splits: ``train``, ``val`` and ``test`` → (x, y). x is float32, every channel with mean 0 and deviation 1 over
-            the train split; y is int64 [N] class numbers, or uint8 [N, H, W] masks of 0 and 1.
+            the train split, or int64 token numbers; y is int64 [N] class numbers, or uint8 [N, H, W] masks of 0 and 1.
         augment: which random changes keep the meaning of a sample: subset of ``flip``, ``crop``, ``dihedral``.
         digest: 16 hex digits of the contents: equal data and splits give equal digests.
         source: where the data come from.
         split_note: how the splits were made.
-        mean, std: per channel, in the units of the source; deployed networks expect (raw - mean) / std.
+        mean, std: per channel, in the units of the source; deployed networks expect (raw - mean) / std. Empty for
+            tokens.
+        n_tokens: token numbers are below it; 0 where there are no tokens.
     """
 
     name: str
@@ -55,10 +57,11 @@ class DataSet:
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    n_tokens: int = 0
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample: (C, H, W) or (C, L)."""
+        """Shape of one sample: (C, H, W), (C, L) or (T,)."""
         return self.splits["train"][0].shape[1:]
 
     @property
@@ -68,7 +71,7 @@ class DataSet:
 
     def describe(self) -> str:
         """A few lines for people: shape, splits with class counts, origin."""
-        shape = " x ".join(map(str, self.input_shape))
+        shape = " x ".join(map(str, self.input_shape)) + (f" of {self.n_tokens}" if self.n_tokens else "")
         lines = [f"{self.name}: {self.task}, input {shape} ({self.axes[1:]}), digest {self.digest}"]
         for split, (x, y) in self.splits.items():
             if self.task == "classification":
@@ -128,16 +131,13 @@ def make_dataset(raw: Raw, val: float = 0.2, limit: int | None = None, seed: int
     _check_splits(rows, y, raw)
 
     data = {s: ((x_test, y_test) if s == "test" else (raw.x, y)) for s in rows}
-    mean, std = channel_statistics(raw.x, rows["train"])
-    if not std.any():
-        raise UserError(f"{raw.names[0]} has the same value everywhere", raw.where, "inputs that differ")
-    scale = np.where(std == 0, 1.0, std)  # a constant channel becomes 0, not infinite
+    mean, scale = _scaling(raw, rows["train"])
     return DataSet(
         name=raw.name,
         task=raw.task,
         axes=raw.axes,
         n_classes=len(raw.classes),
-        splits={s: (normalised(data[s][0], i, mean, scale), data[s][1][i]) for s, i in rows.items()},
+        splits={s: (_inputs(raw, data[s][0], i, mean, scale), data[s][1][i]) for s, i in rows.items()},
         augment=raw.augment,
         digest=_digest(raw, data, rows),
         source=raw.source,
@@ -145,7 +145,26 @@ def make_dataset(raw: Raw, val: float = 0.2, limit: int | None = None, seed: int
         classes=raw.classes,
         mean=tuple(mean.tolist()),
         std=tuple(scale.tolist()),
+        n_tokens=raw.n_tokens,
     )
+
+
+def _scaling(raw: Raw, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of every channel; none for tokens.
+
+    Raises:
+        UserError: all inputs are equal.
+    """
+    if raw.axes == "NT":
+        return np.zeros(0), np.zeros(0)
+    mean, std = channel_statistics(raw.x, rows)
+    if not std.any():
+        raise UserError(f"{raw.names[0]} has the same value everywhere", raw.where, "inputs that differ")
+    return mean, np.where(std == 0, 1.0, std)  # a constant channel becomes 0, not infinite
+
+
+def _inputs(raw: Raw, x: np.ndarray, rows: np.ndarray, mean_C: np.ndarray, std_C: np.ndarray) -> np.ndarray:
+    return x[rows].astype(np.int64) if raw.axes == "NT" else normalised(x, rows, mean_C, std_C)
 
 
 def _rows(raw: Raw, y: np.ndarray, val: float, limit: int | None, seed: int) -> dict[str, np.ndarray]:
@@ -220,6 +239,7 @@ def normalised(x: np.ndarray, rows: np.ndarray, mean_C: np.ndarray, std_C: np.nd
 def _digest(raw: Raw, data: Mapping[str, tuple[np.ndarray, np.ndarray]], rows: Mapping[str, np.ndarray]) -> str:
     """SHA-256 of the raw samples of every split, their labels and what they mean; shortened to 16 hex digits."""
     header = {"task": raw.task, "axes": raw.axes, "n_classes": len(raw.classes), "augment": list(raw.augment)}
+    header |= {"n_tokens": raw.n_tokens} if raw.n_tokens else {}
     shapes = {s: [str(x.dtype), len(rows[s]), *x.shape[1:]] for s, (x, _) in data.items()}
     sha = hashlib.sha256(canonical_json([header, shapes]).encode())
     for split, (x, y) in data.items():

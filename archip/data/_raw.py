@@ -15,10 +15,14 @@ from archip.core.errors import UserError
 __all__ = ["Axes", "Raw", "TaskKind", "check_samples", "encode_labels"]
 
 TaskKind = Literal["classification", "segmentation"]
-Axes = Literal["NCHW", "NCL"]
+Axes = Literal["NCHW", "NCL", "NT"]
 
 _ROWS = 1024  # looked at in one go, so that masks of bad values stay small
-_AXES = {"NCHW": "(samples, channels, height, width)", "NCL": "(samples, channels, length)"}
+_AXES = {
+    "NCHW": "(samples, channels, height, width)",
+    "NCL": "(samples, channels, length)",
+    "NT": "(samples, tokens)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +31,12 @@ class Raw:
 
     Attributes:
         where: file or package, for messages.
-        x: [N, C, H, W] or [N, C, L], any type of number.
+        x: [N, C, H, W] or [N, C, L], any type of number; [N, T] token numbers from 0.
         y: [N] class numbers, or [N, H, W] masks.
         test: the official test samples, as (x, y) or as a boolean array [N] that marks rows; or the share to draw.
         strata: [N] groups to be spread evenly over the splits; default the classes.
         names: what the arrays are called in the file: x, y and, if they are separate, those of the test samples.
+        n_tokens: numbers of tokens are below it; 0 where there are no tokens.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Raw:
     augment: tuple[str, ...] = ()
     strata: np.ndarray | None = None
     names: tuple[str, ...] = ("x", "y", "x_test", "y_test")
+    n_tokens: int = 0
 
 
 def _first_index(bad: np.ndarray) -> tuple[int, ...] | None:
@@ -78,6 +84,9 @@ def check_samples(x: np.ndarray, y: np.ndarray, raw: Raw, names: tuple[str, ...]
         raise UserError(f"{x_name} has type {x.dtype}", where, "real numbers")
     if x.dtype.kind == "f":
         _check_finite(x, x_name, where)
+    if raw.axes == "NT":
+        wrong = (x < 0) | (x >= raw.n_tokens) | (x % 1 != 0)
+        _refuse_first(wrong, x, x_name, "is no token", where, f"token numbers from 0 to {raw.n_tokens - 1}")
     return _masks(x, y, y_name, where) if raw.task == "segmentation" else _labels(y, y_name, where, len(raw.classes))
 
 
