@@ -8,20 +8,31 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from archip.core.candidate import canonical_json
 from archip.core.errors import UserError
 from archip.core.knobs import KnobSpace
+from archip.data._raw import Axes, TaskKind
 from archip.ir.graph import Graph, GraphBuilder
 
 if TYPE_CHECKING:
     from archip.nets.build import GraphModule
 
-__all__ = ["SMALLEST_HALVED", "Count", "Counts", "NetworkSpace", "conv_norm_relu", "increasing", "residual_sum"]
+__all__ = [
+    "SMALLEST_HALVED",
+    "Axes",
+    "Count",
+    "Counts",
+    "NetworkSpace",
+    "TaskKind",
+    "conv_norm_relu",
+    "increasing",
+    "residual_sum",
+]
 
 Count = Annotated[int, Field(ge=1)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
@@ -36,8 +47,8 @@ class NetworkSpace(KnobSpace):
         task: what the outputs are: logits of classes, or one logit a pixel.
     """
 
-    axes: ClassVar[Literal["NCHW", "NCL"]]
-    task: ClassVar[Literal["classification", "segmentation"]]
+    axes: ClassVar[Axes]
+    task: ClassVar[TaskKind]
 
     @abstractmethod
     def graph(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int) -> Graph:
@@ -50,6 +61,12 @@ class NetworkSpace(KnobSpace):
     def layers_key(self, genotype: Mapping[str, Any]) -> str:
         """Networks of one key have the same layers with loops, in whatever order; a space that knows more says so."""
         return canonical_json(genotype)
+
+    def corners(self) -> Iterable[Mapping[str, Any]]:
+        """Genotypes to look at for the sizes of a supernet's weights, for spaces with layers that are largest neither
+        where all genes are last or first, nor where one of these is changed.
+        """
+        return ()
 
     def build(self, genotype: Mapping[str, Any], input_shape: Sequence[int], n_outputs: int, seed: int) -> GraphModule:
         """The network as a torch module with weights drawn from `seed`."""
@@ -80,7 +97,7 @@ def residual_sum(g: GraphBuilder, x: str, y: str, name: str, widths: tuple[int, 
     return g.add("relu", g.add("add", x, y, name=f"{name}.add"), name=f"{name}.relu")
 
 
-def increasing(values: Sequence[int], option: str) -> None:
+def increasing(values: Sequence[float], option: str) -> None:
     """Refuse an option list that is not strictly increasing, so that neighbours in it are neighbours in size.
 
     Raises:

@@ -111,7 +111,7 @@ class NetworkSpaceContract(SpaceContract):
     n_outputs = 3
 
     def test_says_what_it_is_for(self, space: Any):
-        assert space.axes in ("NCHW", "NCL")
+        assert space.axes in ("NCHW", "NCL", "NT")
         assert space.task in ("classification", "segmentation")
 
     def test_graphs_follow_from_genotypes(self, make: Callable[[], Any], samples: list[Any], input_shape: tuple):
@@ -129,7 +129,7 @@ class NetworkSpaceContract(SpaceContract):
             graph = space.graph(genotype, input_shape, self.n_outputs)
             module = space.build(genotype, input_shape, self.n_outputs, seed=0).eval()
             with torch.no_grad():
-                out = module(torch.zeros(2, *input_shape))
+                out = module(torch.zeros(2, *input_shape, dtype=torch.int64 if space.axes == "NT" else torch.float32))
             assert tuple(out.shape) == (2, *graph.shapes[graph.outputs[0]][1:])
             n_params = sum(p.numel() for p in module.parameters())
             twin = space.build(genotype, input_shape, self.n_outputs, seed=0)
