@@ -1,0 +1,148 @@
+"""Does a supernet rank networks as training them alone does, and are its sub-networks as good as those? Fashion-MNIST.
+
+    ARCHIP_DATA=… python -m benchmarks.supernet_fashion --minutes 5      goes on where it stopped, until it says so
+
+One supernet of elastic resnet9 (2,187 networks), trained with the sandwich rule (BigNAS); 200 random sub-networks,
+measured with their own batch-norm statistics; 20 of these, evenly spaced in multiply-accumulates, trained alone for as
+many epochs with the same recipe; and the best sub-network (validation) of three budgets, trained alone as well. All
+accuracies that are compared are of the 10,000 test images; choices are made on the validation split.
+
+Expected before the first run: the supernet takes at most 40 minutes of one core; Spearman's rank correlation over the
+20 is at least 0.8; in each budget the sub-network loses at most 0.5 points to the same network trained alone.
+Networks trained alone differ by some 0.3 points from seed to seed, so that neighbours in rank may change places.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from archip.core.rng import generator
+from archip.data._dataset import DataSet
+from archip.data.fashion_mnist import FashionMnist
+from archip.ir.workload import workload
+from archip.nets.supernet import SuperNet
+from archip.spaces.resnet9 import ResNet9
+from archip.train.calibration import batches, recalibrate
+from archip.train.loop import Recipe, evaluate, fit
+from archip.train.rules.sandwich import Sandwich
+from benchmarks._machine import write_result
+
+SPACE = ResNet9(stem=(4, 8, 16), filters=(8, 16, 32), skips=(0, 1, 2), blocks=3)
+LIMIT, EPOCHS, BATCH, LR = 12_000, 12, 64, 1e-2
+N_RANDOM, N_ALONE = 200, 20
+BUDGETS = (1.0e6, 3.0e6, 11e6)  # multiply-accumulates
+FOLDER = Path("build/supernet_fashion")
+Genotype = dict[str, Any]
+
+
+def main(minutes: float, epochs: int = EPOCHS, limit: int = LIMIT, folder: Path = FOLDER) -> dict[str, Any] | None:
+    """Go on for some minutes; the result once everything is measured, else None."""
+    torch.set_num_threads(1)
+    end = time.monotonic() + 60 * minutes
+    folder.mkdir(parents=True, exist_ok=True)
+    data = FashionMnist(limit=limit).load()
+    recipe = Recipe(epochs=epochs, batch=BATCH, lr=LR, keep="last")
+    net = SuperNet(SPACE, data.input_shape, data.n_outputs, 0)
+    trained = fit(net, data, recipe, 0, checkpoint=folder / "supernet.safetensors", rule=Sandwich())
+    took = _kept(folder / "supernet.json", _memory)
+    print(f"supernet: {trained.seconds:.0f} s, loss {trained.history[-1]['loss']:.3f}", flush=True)
+    sampled = _kept(folder / "sampled.json", lambda: _sampled(net, data))
+    chosen = _chosen(sampled)
+    alone: list[dict[str, Any]] = []
+    for number, row in enumerate(chosen):
+        path = folder / f"alone{number}.json"
+        if time.monotonic() > end and not path.exists():
+            print(f"{number} of {len(chosen)} trained alone; start again to go on")
+            return None
+        alone.append(_kept(path, lambda row=row: _pair(net, data, recipe, row)))
+        print(f"{number:2} {alone[-1]['macs']:12.0f} {alone[-1]['shared']:.4f} {alone[-1]['alone']:.4f}", flush=True)
+    setup = {"space": asdict(SPACE), "train_images": len(data.splits["train"][0]), "recipe": recipe.to_json()}
+    return {"setup": setup, "supernet": {"seconds": trained.seconds, **took}, **_judged(alone), "sampled": sampled}
+
+
+def _sampled(net: SuperNet, data: DataSet) -> list[dict[str, Any]]:
+    """Random sub-networks, all different, with accuracy on 2,000 validation images."""
+    x, y = (a[:2000] for a in data.splits["val"])
+    genotypes: list[Genotype] = []
+    rng = generator(0, "sampled")
+    while len(genotypes) < N_RANDOM:
+        drawn = SPACE.sample(rng)
+        genotypes += [] if drawn in genotypes else [drawn]
+    rows = []
+    for genotype in genotypes:
+        accuracy = evaluate(_extracted(net, data, genotype), x, y, "classification")["accuracy"]
+        rows.append({"genotype": genotype, "macs": net.cost(genotype), "val": accuracy})
+    return rows
+
+
+def _chosen(sampled: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those to train alone: first the best of each budget, then evenly spaced ones."""
+    best = [max((r for r in sampled if r["macs"] <= b), key=lambda r: r["val"]) | {"budget": b} for b in BUDGETS]
+    ordered = sorted(sampled, key=lambda r: r["macs"])
+    spaced = [ordered[i] for i in np.linspace(0, len(ordered) - 1, N_ALONE).round().astype(int)]
+    return best + [spaced[7 * i % N_ALONE] for i in range(N_ALONE)]  # the first few are spaced evenly as well
+
+
+def _pair(net: SuperNet, data: DataSet, recipe: Recipe, row: dict[str, Any]) -> dict[str, Any]:
+    """Test accuracy of one network with weights of the supernet, and trained alone."""
+    genotype = row["genotype"]
+    shared = evaluate(_extracted(net, data, genotype), *data.splits["test"], "classification")["accuracy"]
+    module = SPACE.build(genotype, data.input_shape, data.n_outputs, 0)
+    assert workload(module.graph).macs == row["macs"]
+    began = time.process_time()
+    alone = fit(module, data, recipe, 0).metrics["test"]["accuracy"]
+    return row | {"shared": shared, "alone": alone, "cpu_s": time.process_time() - began}
+
+
+def _extracted(net: SuperNet, data: DataSet, genotype: Genotype) -> torch.nn.Module:
+    module = net.extract(genotype)
+    x = torch.from_numpy(data.splits["train"][0])
+    recalibrate(module, batches(x, BATCH, 8, generator(0, "calibration")))
+    return module
+
+
+def _judged(alone: list[dict[str, Any]]) -> dict[str, Any]:
+    at_budgets, ranked = alone[: len(BUDGETS)], alone[len(BUDGETS) :]
+    correlation = float(spearmanr([r["shared"] for r in ranked], [r["alone"] for r in ranked])[0])  # pyright: ignore
+    lost = [100 * (r["alone"] - r["shared"]) for r in at_budgets]
+    return {
+        "spearman": correlation,
+        "lost_points": lost,
+        "mean_lost_points": float(np.mean([100 * (r["alone"] - r["shared"]) for r in ranked])),
+        "holds": {"spearman": correlation >= 0.8, "budgets": max(lost) <= 0.5},
+        "at_budgets": at_budgets,
+        "ranked": ranked,
+    }
+
+
+def _memory() -> dict[str, float]:
+    return {"peak_bytes": 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+
+
+def _kept(path: Path, make: Any) -> Any:
+    """What `path` holds; made and written there if it is not there yet."""
+    if not path.exists():
+        made = make()
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(made))
+        part.rename(path)
+    return json.loads(path.read_text())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=5.0)
+    minutes = parser.parse_args().minutes
+    if result := main(minutes):
+        print({name: result[name] for name in ("spearman", "lost_points", "mean_lost_points", "holds")})
+        print(write_result("supernet_fashion", "python -m benchmarks.supernet_fashion --minutes 5", result))
