@@ -4,6 +4,9 @@ Choose it as the target, ``target: {mcu: {flash: 1 MiB, sram: 256 KiB}}``, where
 at all. Flash holds the weights of all networks and the code that runs them; SRAM holds the activations of one network
 at a time, and what the runtime needs for itself. Biases, norms that no convolution absorbs, and the like have 32 bits;
 a batch normalisation after a convolution or a linear layer is absorbed into its weights and bias.
+Time is told where the device's rate is: on microcontrollers, which have no caches to miss, latency is all but linear in
+the number of operations for networks of one kind (Banbury et al. 2021, arXiv:2010.11267, section 3.3). Measure the rate
+with one of your networks; networks are run one after the other.
 Source: the order is that of Liberis and Lane 2019 (arXiv:1910.05110), see ``_order.py``. The sizes of code and runtime
 are of the order that David et al. 2021 (arXiv:2010.08678) report for TensorFlow Lite Micro: an interpreter of a few KB
 plus the kernels of the operators in use; measure your own.
@@ -25,6 +28,7 @@ from archip.hardware.devices._device import Deployed, Device
 from archip.hardware.devices._order import Order, best_order
 from archip.ir.graph import Graph, Node
 from archip.ir.ops import OPS, weights
+from archip.ir.workload import workload
 
 __all__ = ["Mcu"]
 
@@ -40,6 +44,7 @@ class Mcu(Device):
     Attributes:
         flash, sram: what there is.
         code: flash that the runtime takes. runtime: SRAM that it takes.
+        macs_per_s: multiply-accumulates a second; None: the time is not known.
         weight_bits, activation_bits: where a candidate does not say otherwise.
     """
 
@@ -47,6 +52,7 @@ class Mcu(Device):
     sram: str
     code: str = "64 KiB"
     runtime: str = "8 KiB"
+    macs_per_s: Annotated[float, Field(gt=0)] | None = None
     weight_bits: Bits = 8
     activation_bits: Bits = 8
 
@@ -58,11 +64,12 @@ class Mcu(Device):
 
     @property
     def metrics(self) -> frozenset[str]:
-        return frozenset({"flash_bytes", "sram_bytes"})
+        return frozenset({"flash_bytes", "sram_bytes"} | ({"latency_s"} if self.macs_per_s else set()))
 
     @property
     def key(self) -> Any:
-        return [self.bytes_of("code"), self.bytes_of("runtime"), self.weight_bits, self.activation_bits]
+        timed = [self.macs_per_s] if self.macs_per_s else []
+        return [self.bytes_of("code"), self.bytes_of("runtime"), self.weight_bits, self.activation_bits, *timed]
 
     def bytes_of(self, option: str) -> int:
         """The size that an option states."""
@@ -79,9 +86,13 @@ class Mcu(Device):
     def costs(self, networks: Sequence[Deployed]) -> dict[str, float]:
         flash = sum(flash_bytes(n.graph, n.bits.get("weight_bits", self.weight_bits)) for n in networks)
         sram = max((self.order(n).peak_bytes for n in networks), default=0)
+        seconds = {}
+        if self.macs_per_s:
+            seconds["latency_s"] = sum(workload(n.graph).macs for n in networks) / self.macs_per_s
         return {
             "flash_bytes": float(self.bytes_of("code") + flash),
             "sram_bytes": float(self.bytes_of("runtime") + sram),
+            **seconds,
         }
 
     def order(self, network: Deployed) -> Order:

@@ -6,6 +6,7 @@ import pytest
 
 from archip.core import registry
 from archip.core.errors import UserError
+from archip.core.problem import Problem
 from archip.hardware.devices._device import Deployed
 from archip.hardware.devices.mcu import flash_bytes
 from archip.ir.graph import Graph, GraphBuilder
@@ -48,6 +49,21 @@ def test_weights_add_up_and_activations_take_turns():
     assert alone[0]["sram_bytes"] == runtime + 8 * 64 + 3 * 64  # image and the convolution's result
     assert both["sram_bytes"] == alone[1]["sram_bytes"]
     assert both["flash_bytes"] == alone[0]["flash_bytes"] + alone[1]["flash_bytes"] - code
+
+
+def test_time_follows_from_the_rate_of_the_device():
+    one, two = Deployed(network(8)), Deployed(network(32))
+    macs = [3 * 3 * 3 * n * 64 + 16 * n * 10 for n in (8, 32)]
+    timed = mcu(macs_per_s=2e6)
+    assert timed.costs([one, two])["latency_s"] == pytest.approx(sum(macs) / 2e6)
+    assert timed.metrics == mcu().metrics | {"latency_s"}
+    assert timed.key != mcu().key
+    problem = {"name": "a", "tasks": {"x": {"data": "digits", "net": "resnet9"}}, "limits": {"latency": "5 ms"}}
+    target = {"flash": "1 MiB", "sram": "1 MiB"}
+    found = Problem.from_dict({**problem, "target": {"mcu": {**target, "macs_per_s": 4e7}}})
+    assert [limit.metric for limit in found.goals.limits] == ["flash_bytes", "sram_bytes", "latency_s"]
+    with pytest.raises(UserError, match="latency"):
+        Problem.from_dict({**problem, "target": {"mcu": target}})
 
 
 def test_bits_of_the_candidate_come_first():
