@@ -94,7 +94,7 @@ X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 @pytest.mark.parametrize(("make", "x"), [(ResNet, X), (mlp, X[:, :, :8, :8])], ids=["resnet18", "mlp"])
 def test_the_largest_computes_what_was_given_and_others_extract_bit_equal(make, x):
     module = with_statistics(make())
-    unsorted, net = elastic(module, x, sort=False), elastic(module, x)
+    unsorted, net = elastic(module, x, sort=False), elastic(module, x, depth=False)
     assert torch.equal(unsorted(x), module(x))
     assert torch.allclose(net(x), module(x), atol=1e-5)
     for choice in (net.smallest, *(net.space.sample(np.random.default_rng(i)) for i in range(3))):
@@ -108,7 +108,7 @@ def test_the_streams_of_a_resnet_are_coupled_and_its_blocks_free():
     net = elastic(ResNet(), X)
     inner = {f"layer{i}.{j}.conv1" for i in (1, 2, 3, 4) for j in (0, 1)}
     streams = {"conv1", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"}
-    assert net.space.knobs.keys() == inner | streams
+    assert net.space.knobs.keys() == inner | streams | {f"layer{i}.depth" for i in (1, 2, 3, 4)}
     assert net.space.knobs["conv1"].values == (2, 4, 6, 8)
     assert net.fixed == {"fc": "outputs of the network stay"}
     alone = net.extract({"conv1": 4, "layer2.0.conv2": 3, "layer1.1.conv1": 2})
@@ -169,8 +169,7 @@ class Odd(nn.Module):
         elif self.how == "number":
             x = x.reshape(-1, 8, 4, 256)
         elif self.how == "split":
-            a, b = x.chunk(2, 1)
-            x = torch.cat([b, a], 1)
+            x = torch.cat(x.split([2, 6], 1), 1)
         elif self.how == "weight":
             x = x + self.one.weight.mean()
         return self.fc(self.last(x).mean((2, 3)))
@@ -180,9 +179,8 @@ REASONS = {
     "grouped": r"grouped is a grouped convolution",
     "shared": r"shares a weight",
     "gain": r"mul \(mul\)",
-    "shuffle": r"unflatten",
-    "number": r"reshape",
-    "split": r"chunk",
+    "shuffle": r"flatten",
+    "split": r"split",
     "weight": r"is read by the forward pass|add",
     "hooks": r"one has hooks",
 }
@@ -198,6 +196,31 @@ def test_what_cannot_shrink_stays_and_says_why(how):
     assert re.search(REASONS[how], net.fixed[layer]), net.fixed
     assert torch.allclose(net(X), module(X), atol=1e-5)
     assert torch.equal(net.extract(net.smallest)(X), net(X))
+
+
+class Pieces(nn.Module):
+    """Widths written as numbers, and pieces that are gated by each other and change places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.fc = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 12, 1), nn.Linear(12, 2)
+
+    def forward(self, x):
+        x = self.one(x).reshape(-1, 8, 4, x.shape[2] * x.shape[3] // 4)
+        a, b = self.two(x).chunk(2, 1)
+        return self.fc(torch.cat([b * torch.sigmoid(a), a], 1).mean((2, 3)))
+
+
+def test_numbers_in_reshapes_are_left_open_and_pieces_shrink_alike():
+    module = Pieces().eval()
+    net = elastic(module, X)
+    assert {name: knob.values[-1] for name, knob in net.space.knobs.items()} == {"one": 8, "two.piece": 6}
+    assert torch.allclose(net(X), module(X), atol=1e-5)
+    other = torch.randn(5, 3, 8, 8)
+    for choice in (net.smallest, {"one": 4}, {"two.piece": 3}):
+        alone = net.extract(choice)
+        assert torch.equal(alone(other), net(other))
+    assert alone.two.out_channels == 6
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ from archip.nets.elastic import (  # noqa: E402
     sort_channels,
 )
 from archip.train.calibration import recalibrate  # noqa: E402
-from archip.train.uniform import Uniform  # noqa: E402
+from archip.train.rule import Step  # noqa: E402
+from archip.train.rules.uniform import Uniform  # noqa: E402
 
 WIDTH, KERNEL, DEPTH = Size("width", (4, 8, 12)), Size("kernel", (3, 5)), Size("depth", (0, 1, 3))
 
@@ -244,13 +245,14 @@ def test_pretrained_weights_stay_where_they_are():
 
 
 def test_the_training_rule_of_supernets_trains_it():
-    net = convnet()
+    net, rule = convnet(), Uniform()
+    rule.shared = net
     x, y, rng = torch.randn(8, 3, 8, 8), torch.arange(8) % 4, np.random.default_rng(0)
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     losses = []
     for _ in range(20):
         optimizer.zero_grad()
-        losses.append(float(Uniform(net.space).backward(net, x, y, nn.functional.cross_entropy, rng)))
+        losses.append(float(rule.backward(Step(net, x, y, nn.functional.cross_entropy, rng))))
         optimizer.step()
     assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6])
 

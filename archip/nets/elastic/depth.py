@@ -15,7 +15,7 @@ from archip.core.errors import UserError
 from archip.nets.elastic.layer import Elastic
 from archip.nets.elastic.size import Size
 
-__all__ = ["ElasticDepth"]
+__all__ = ["ElasticBlock", "ElasticDepth", "LeftOut"]
 
 
 class ElasticDepth(Elastic):
@@ -47,3 +47,39 @@ class ElasticDepth(Elastic):
 
     def extract(self, memo: dict[int, Any]) -> nn.Module:
         return nn.Sequential(*(copy.deepcopy(block, memo) for block in self.running)).train(self.training)
+
+
+class LeftOut(nn.Identity):
+    """In the place of a block that does not run; `ElasticNet.extract` leaves none of them."""
+
+
+class ElasticBlock(Elastic):
+    """One block among others, wherever it is called: at smaller depths it hands on what it is given first.
+
+    Args:
+        place: of the block in its chain, from 0; it runs if the depth is greater.
+        first: name of its first argument.
+        in_tuple: it gives its result as a tuple of one.
+    """
+
+    def __init__(self, block: nn.Module, depth: Size, place: int, first: str = "", in_tuple: bool = False) -> None:
+        super().__init__()
+        self.block, self.depth, self.place = block, depth, place
+        self.first, self.in_tuple = first, in_tuple
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        return (self.depth,)
+
+    @property
+    def runs(self) -> bool:
+        return self.depth.of(self.choice) > self.place
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        if self.runs:
+            return self.block(*inputs, **named)
+        x = inputs[0] if inputs else named[self.first]
+        return (x,) if self.in_tuple else x
+
+    def extract(self, memo: dict[int, Any]) -> nn.Module:
+        return copy.deepcopy(self.block, memo) if self.runs else LeftOut()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from archip.core.errors import UserError, nearest
 from archip.core.knobs import Choice, Knob, KnobSpace
 from archip.nets.elastic.conv import ElasticConv
-from archip.nets.elastic.depth import ElasticDepth
+from archip.nets.elastic.depth import ElasticBlock, ElasticDepth, LeftOut
 from archip.nets.elastic.inputs import ElasticLength, ElasticResolution
 from archip.nets.elastic.layer import Elastic, ElasticLayer
 from archip.nets.elastic.size import Choices, Size
@@ -23,6 +23,7 @@ from archip.nets.elastic.sort import sort_channels
 
 __all__ = ["ElasticNet", "ElasticSpace"]
 
+Kind = Literal["depth", "kernel", "resolution", "width"]
 _Within = tuple[tuple[Size, int], ...]
 
 
@@ -65,10 +66,13 @@ class ElasticNet(nn.Module):
         return self
 
     def forward(self, x: Any, choice: Choices | None = None) -> Any:
-        """Outputs of the sub-network `choice`, which it then is; of the present one if there is none."""
+        """Outputs of the sub-network `choice`, which it then is; of the present one if there is none.
+
+        A tuple stands for several inputs.
+        """
         if choice is not None:
             self.choose(choice)
-        return self.module(x)
+        return self.module(*x) if isinstance(x, tuple) else self.module(x)
 
     def cost(self, choice: Choices) -> float:
         """Weights that a sub-network computes with: there is no graph to count its multiply-accumulates by."""
@@ -76,11 +80,11 @@ class ElasticNet(nn.Module):
         return float(sum(_weights(self.module)))
 
     @cached_property
-    def kinds(self) -> dict[str, Literal["depth", "kernel", "resolution", "width"]]:
+    def kinds(self) -> dict[str, Kind]:
         """Gene → what it changes."""
-        kinds = dict.fromkeys(self.space.knobs, "width")
+        kinds: dict[str, Kind] = dict.fromkeys(self.space.knobs, "width")
         for layer in self.module.modules():
-            if isinstance(layer, ElasticDepth):
+            if isinstance(layer, ElasticDepth | ElasticBlock):
                 kinds[layer.depth.name] = "depth"
             elif isinstance(layer, ElasticConv) and layer.kernel:
                 kinds[layer.kernel.name] = "kernel"
@@ -103,13 +107,15 @@ class ElasticNet(nn.Module):
         for layer in reversed(list(self.module.modules())):  # what is inside comes first
             if isinstance(layer, Elastic):
                 memo[id(layer)] = layer.extract(memo)
-        return copy.deepcopy(self.module, memo)
+        return _without_blocks(copy.deepcopy(self.module, memo))
 
 
 def _weights(module: nn.Module) -> Iterator[int]:
     """Numbers of weights of what runs under the choice, layer by layer."""
     if isinstance(module, ElasticLayer):
         yield from (tensor.numel() for name, tensor in module.tensors().items() if name in module.full._parameters)
+        return
+    if isinstance(module, ElasticBlock) and not module.runs:
         return
     yield from (p.numel() for p in module._parameters.values() if p is not None)
     for child in module.running if isinstance(module, ElasticDepth) else module.children():
@@ -153,9 +159,26 @@ def _uses(module: nn.Module, within: _Within) -> Iterator[tuple[Size, _Within]]:
     """The sizes that modules read, outer modules first, with the depths and numbers of the blocks that they are in."""
     if isinstance(module, Elastic):
         yield from ((size, within) for size in module.sizes if len(size.values) > 1)
-    if isinstance(module, ElasticDepth):
+    if isinstance(module, ElasticBlock):
+        yield from _uses(module.block, (*within, (module.depth, module.place)))
+    elif isinstance(module, ElasticDepth):
         for i, block in enumerate(module.blocks):
             yield from _uses(block, (*within, (module.depth, i)))
     else:
         for child in module.children():
             yield from _uses(child, within)
+
+
+def _without_blocks(module: nn.Module) -> nn.Module:
+    """Take what is left out from lists; elsewhere an identity stays in its place."""
+    for parent in module.modules():
+        children = {name: child for name, child in parent._modules.items() if not isinstance(child, LeftOut)}
+        left_out = parent._modules.keys() - children.keys()
+        if left_out and isinstance(parent, nn.ModuleList):
+            children = dict(zip(map(str, range(len(children))), children.values(), strict=True))
+        elif not isinstance(parent, nn.Sequential):
+            children |= {name: nn.Identity() for name in left_out}
+        if left_out:
+            parent._modules.clear()  # pyright: ignore[reportAttributeAccessIssue]
+            parent._modules.update(children)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return module
