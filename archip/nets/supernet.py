@@ -24,6 +24,7 @@ from archip.core.rng import integer_seed
 from archip.ir.graph import Graph
 from archip.ir.workload import workload
 from archip.nets.build import GraphModule
+from archip.nets.channel_order import sort_store
 from archip.nets.functional import compute
 from archip.nets.part import extent, view
 from archip.nets.slices import concat_rooms, parts
@@ -95,6 +96,10 @@ class SuperNet(nn.Module):
         """Gene → what its other values change in the largest network; genes that change nothing else are widths."""
         whole = self._make_graph(self.largest)
         return {name: self._kind(name, whole) for name in self.space.knobs}
+
+    def sort(self, orders: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Sort the channels by importance, or into given orders (`sort_store`); gives the orders."""
+        return sort_store(self, [graph for _, graph in self._corners(self.space)], orders)
 
     def _kind(self, gene: str, whole: Graph) -> Kind:
         sizes = {node.name: node for node in whole.nodes}
