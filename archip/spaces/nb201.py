@@ -60,7 +60,7 @@ class NB201(NetworkSpace):
             if stage:
                 stride = 2 if side >= SMALLEST_HALVED else 1
                 side = -(-side // stride)
-                x = _reduction(g, x, f"reduction{stage}", width, stride)
+                x = reduction(g, x, f"reduction{stage}", width, stride)
             for c in range(1, self.cells + 1):
                 x = _cell(g, x, f"stage{stage + 1}.cell{c}", genotype, width)
         x = g.add("relu", g.add("batch_norm", x, name="last.norm"), name="last.relu")
@@ -92,12 +92,12 @@ def _conv(g: GraphBuilder, x: str, name: str, width: int, kernel: int, stride: i
     return g.add("batch_norm", x, name=f"{name}.norm")
 
 
-def _relu_conv(g: GraphBuilder, x: str, name: str, width: int, kernel: int, stride: int = 1) -> str:
+def relu_conv(g: GraphBuilder, x: str, name: str, width: int, kernel: int, stride: int = 1) -> str:
     return _conv(g, g.add("relu", x, name=f"{name}.relu"), name, width, kernel, stride)
 
 
-def _reduction(g: GraphBuilder, x: str, name: str, width: int, stride: int) -> str:
-    y = _relu_conv(g, _relu_conv(g, x, f"{name}.a", width, 3, stride), f"{name}.b", width, 3)
+def reduction(g: GraphBuilder, x: str, name: str, width: int, stride: int) -> str:
+    y = relu_conv(g, relu_conv(g, x, f"{name}.a", width, 3, stride), f"{name}.b", width, 3)
     if stride == 2:
         x = g.add("avg_pool", x, name=f"{name}.pool", kernel=(2, 2))
     x = g.add("conv", x, name=f"{name}.skip", out_channels=width, kernel=(1, 1), bias=False)
@@ -122,4 +122,4 @@ def _edge(g: GraphBuilder, x: str, name: str, op: str, width: int) -> str:
         return x
     if op == "avg_pool_3x3":
         return g.add("avg_pool", x, name=name, kernel=(3, 3), stride=1, padding=(1, 1), count_pad=False)
-    return _relu_conv(g, x, name, width, int(op[-1]))
+    return relu_conv(g, x, name, width, int(op[-1]))
