@@ -43,6 +43,7 @@ class Supernet:
     batch: Count = 64  # samples of a training step
     lr: Annotated[float, Field(gt=0)] = 1e-2  # the highest; of AdamW, with warm-up and half a cosine
     rule: Rule = "uniform"  # a training rule, by name or with options: {sandwich: {n_random: 2}}
+    kernel_transforms: bool = False  # learned matrices turn kernels into smaller ones, as in once-for-all networks
     start_from: str | None = None  # a trained supernet's file; with epochs 0 it is used as it is
     calibration: Count = 2  # training batches for the batch-norm statistics of each network
     samples: Count = 1000  # of the validation split, at most
@@ -96,7 +97,7 @@ class _SupernetStage(AccuracyStage):
 
         def make(number: int) -> SuperNet:
             seed = integer_seed(self.seed, "set", number) if number else self.seed
-            return SuperNet(self.task.space, self.data.input_shape, self.data.n_outputs, seed)
+            return SuperNet(self.task.space, self.data.input_shape, self.data.n_outputs, seed, o.kernel_transforms)
 
         try:
             self.net = rule.network(make)

@@ -7,7 +7,6 @@ own work. (A module for each network costs more than a training step of a small 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -40,15 +39,12 @@ def compute(graph: Graph, weights: Mapping[str, Weights], *inputs: Tensor) -> An
     """
     shapes = graph.shapes
     values = {value.name: x for value, x in zip(graph.inputs, inputs, strict=True)}
-    reads = Counter(graph.outputs)
-    for node in graph.nodes:
-        reads.update(node.inputs)
+    last = {value: node.name for node in graph.nodes for value in node.inputs} | dict.fromkeys(graph.outputs, "")
     for node in graph.nodes:
         step = _step(node.name, node.op, node.attributes, tuple(shapes[i] for i in node.inputs), graph.inputs[0].axes)
         values[node.name] = step(weights.get(node.name, {}), [values[i] for i in node.inputs])
         for value in node.inputs:
-            reads[value] -= 1
-            if not reads[value]:
+            if last[value] == node.name:
                 values.pop(value, None)
     outputs = tuple(values[name] for name in graph.outputs)
     return outputs if len(outputs) != 1 else outputs[0]

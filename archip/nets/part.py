@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,8 +57,13 @@ def view(tensor: Tensor, part: Part) -> Tensor:
             ((start, stop),) = wanted
             tensor = tensor if stop - start == size else tensor.narrow(axis, start, stop - start)
         else:
-            tensor = torch.cat([tensor.narrow(axis, a, b - a) for a, b in wanted], axis)
+            tensor = tensor.index_select(axis, torch.tensor(_places(wanted), device=tensor.device))
     return tensor
+
+
+@lru_cache(maxsize=4096)
+def _places(segments: Segments) -> list[int]:
+    return [i for a, b in segments for i in range(a, b)]
 
 
 def write(tensor: Tensor, segments: Segments, values: Tensor) -> None:

@@ -4,7 +4,7 @@ A tensor of the store has the largest shape that the layer of its name takes any
 which part of it a network uses. Layers that a network lacks are skipped. Batch-norm statistics belong to no network:
 they are measured for each one that is evaluated.
 Source: Yu et al. 2020, arXiv:2003.11142 (BigNAS); Cai et al. 2020, arXiv:1908.09791 (weights shared by name, centre
-of the kernel). Differs: kernels are cropped without a learned transform.
+of the kernel, with learned transforms if wanted).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from archip.ir.workload import workload
 from archip.nets.build import GraphModule
 from archip.nets.channel_order import sort_store
 from archip.nets.functional import compute
+from archip.nets.kernel_transforms import Step, matrix_name, transform_steps, transformed
 from archip.nets.part import extent, view
 from archip.nets.slices import concat_rooms, parts
 from archip.nets.torch_form import attribute_names
@@ -49,9 +50,14 @@ class SuperNet(nn.Module):
     """
 
     def __init__(
-        self, space: Any, input_shape: Sequence[int], n_outputs: int, seed: int, zero_gamma: bool = False
+        self,
+        space: Any,
+        input_shape: Sequence[int],
+        n_outputs: int,
+        seed: int,
+        kernel_transforms: bool = False,
     ) -> None:
-        """The weights are drawn from `seed`; `zero_gamma`: residual blocks begin as their skip connection."""
+        """The weights are drawn from `seed`; with `kernel_transforms`, matrices turn kernels into smaller ones."""
         super().__init__()
         self.space = space
         self.about = _about(space, input_shape, n_outputs)
@@ -59,7 +65,8 @@ class SuperNet(nn.Module):
         corners = list(self._corners(space))
         if not corners:
             raise CandidateError(f"no network of {type(space).__name__} takes inputs of shape {tuple(input_shape)}")
-        self.smallest, self.largest = (end(corners, key=lambda pair: workload(pair[1]).macs)[0] for end in (min, max))
+        macs = [workload(graph).macs for _, graph in corners]
+        self.smallest, self.largest = (corners[macs.index(end(macs))][0] for end in (min, max))
         graphs = [graph for _, graph in corners]
         self._rooms = concat_rooms(graphs)
         for name, shape in self._shapes(graphs).items():
@@ -68,13 +75,20 @@ class SuperNet(nn.Module):
                 self.add_module(layer, nn.Module())
             start = _start(tensor, shape, integer_seed(seed, "supernet", name))
             self.get_submodule(layer).register_parameter(tensor, nn.Parameter(start))
-        for graph in graphs if zero_gamma else ():
-            zero_last_gamma(self, graph)
+        self._kernel_steps = self._register_transforms(graphs) if kernel_transforms else {}
 
     def forward(self, x: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Outputs of one network (the largest, if none is named), for training: norms use the batch's statistics."""
         graph = self._make_graph(genotype or self.largest)
         return compute(graph, self._views(graph), x)
+
+    def zero_gamma(self) -> list[str]:
+        """Let the residual blocks of all networks begin as their skip connection.
+
+        Returns:
+            The norms whose scale is 0 now.
+        """
+        return sorted({norm for _, graph in self._corners(self.space) for norm in zero_last_gamma(self, graph)})
 
     @torch.no_grad()
     def extract(self, genotype: Genotype) -> GraphModule:
@@ -129,8 +143,29 @@ class SuperNet(nn.Module):
             tensor = layer._parameters.get(name) if layer is not None else None
             if tensor is None or any(a > b for a, b in zip(extent(part), tensor.shape, strict=True)):
                 raise CandidateError(f"the supernet has no room for {names[node]}.{name} of shape {extent(part)}")
-            views.setdefault(node, {})[name] = view(tensor, part)
+            steps = self._kernel_steps.get(names[node]) if name == "weight" else None
+            whole = (*part[:2], *tensor.shape[2:]) if steps else part
+            made = view(tensor, whole)
+            kernel = tuple(axis for axis in part[2:] if isinstance(axis, int))
+            views.setdefault(node, {})[name] = (
+                transformed(made, steps, layer._parameters, kernel) if steps and layer is not None else made
+            )
         return views
+
+    def _register_transforms(self, graphs: Sequence[Graph]) -> dict[str, list[Step]]:
+        """Layer → steps between its kernels; every step gets its matrix."""
+        kernels: dict[str, set[tuple[int, ...]]] = {}
+        for graph in graphs:
+            names = attribute_names(graph)
+            for node in graph.nodes:
+                if node.op == "conv":
+                    kernels.setdefault(names[node.name], set()).add(node.attrs["kernel"])
+        steps = {layer: transform_steps(found) for layer, found in kernels.items()}
+        for layer, found in steps.items():
+            for step in found:
+                matrix = nn.Parameter(torch.eye(math.prod(step[1])))
+                self.get_submodule(layer).register_parameter(matrix_name(step), matrix)
+        return {layer: found for layer, found in steps.items() if found}
 
     def _corners(self, space: Any) -> Iterator[tuple[Genotype, Graph]]:
         """Genotypes with all genes last or all first, and those with one gene changed: the largest of every layer.

@@ -68,6 +68,44 @@ def test_the_store_holds_every_network_and_no_more(case):
     assert sum(p.numel() for p in net.parameters()) <= 1.6 * largest  # fused and unfused layers are both there
 
 
+@pytest.mark.parametrize("name", ["ofa_mobilenet", "tdnn", "resnet9"])
+def test_kernel_transforms_begin_as_the_centre_and_mix_it_afterwards(name):
+    options, shape = SPACES[name]
+    space = registry.create("spaces", name, options)
+    plain = SuperNet(space, shape, 4, seed=0)
+    net = SuperNet(space, shape, 4, seed=0, kernel_transforms=True)
+    x = torch.randn(3, *shape)
+    smallest = {**net.largest, **{k: knob.values[0] for k, knob in space.knobs.items() if k[0] == "k"}}
+    some = space.canonical(smallest)
+    torch.testing.assert_close(net(x, some), plain(x, some))
+    assert torch.equal(net(x), plain(x))
+    matrices = {n: p for n, p in net.named_parameters() if "_to_" in n}
+    with torch.no_grad():
+        for matrix in matrices.values():
+            matrix.add_(0.1 * torch.randn_like(matrix))
+    assert not torch.allclose(net(x, some), plain(x, some))
+    assert torch.equal(net(x), plain(x))
+    assert torch.equal(net(x, some), net.extract(some).train()(x))
+    net(x, some).square().sum().backward()
+    assert all(matrix.grad.abs().sum() > 0 for n, matrix in matrices.items())
+
+
+def test_transforms_of_a_kernel_by_hand():
+    """5 to 3 to 1, each the centre of the one before times a matrix."""
+    options, shape = SPACES["tdnn"]
+    space = registry.create("spaces", "tdnn", options)
+    net = SuperNet(space, shape, 4, seed=0, kernel_transforms=True)
+    stem = net.get_submodule("stem_conv")
+    with torch.no_grad():
+        stem.kernel_5_to_3.normal_()
+        stem.kernel_3_to_1.normal_()
+    three = stem.weight[:, :, 1:4] @ stem.kernel_5_to_3.T
+    one = three[:, :, 1:2] @ stem.kernel_3_to_1.T
+    for kernel, expected in ((5, stem.weight), (3, three), (1, one)):
+        alone = net.extract({**net.largest, "kernel0": kernel})
+        torch.testing.assert_close(alone.get_parameter("stem_conv.weight"), expected)
+
+
 def test_parts_of_channels_have_the_leading_filters_of_each_part():
     """As EfficientTDNN's supernet: of 32 channels in 8 parts, 16 are the first two of every four."""
     options, shape = SPACES["tdnn"]

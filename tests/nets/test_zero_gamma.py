@@ -72,7 +72,8 @@ def test_sums_of_equals_have_no_branch():
 
 def test_a_supernet_of_which_all_networks_begin_so():
     space, _ = network("ofa_resnet", {"width": 0.125, "extra": [0, 1]})
-    net = SuperNet(space, (3, 16, 16), 5, seed=0, zero_gamma=True)
+    net = SuperNet(space, (3, 16, 16), 5, seed=0)
+    norms = net.zero_gamma()
     plain = SuperNet(space, (3, 16, 16), 5, seed=0)
     x = torch.randn(4, 3, 16, 16)
     for end in (0, -1):
@@ -81,3 +82,4 @@ def test_a_supernet_of_which_all_networks_begin_so():
         assert torch.equal(values["stage3.block3.relu"], values["stage3.block2.relu"])
     zeroed = {n for n, p in net.named_parameters() if not p.any() and plain.get_parameter(n).any()}
     assert zeroed == {n for n in dict(net.named_parameters()) if n.endswith("_c_norm.weight") and n.startswith("stage")}
+    assert zeroed == {f"{norm.replace('.', '_')}.weight" for norm in norms}

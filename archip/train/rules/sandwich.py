@@ -4,14 +4,15 @@ Choose it where sub-networks are used as they are, without training of their own
 the labels; the others learn from its outputs on the same batch. Gradients are summed up, as in the paper's code.
 The learning rate falls exponentially and stays at 5 % of its start towards the end.
 Source: Yu and Huang 2019, arXiv:1903.05134, algorithm 1 (sandwich rule, in-place distillation); Yu et al. 2020,
-arXiv:2003.11142 (BigNAS), sections 3.2 to 3.4. Differs: weight decay is the recipe's for all networks; whether the last
-norm of a residual block starts at zero is decided where the weights are made (`nets`).
+arXiv:2003.11142 (BigNAS), sections 3.2 to 3.4. Differs: weight decay is the recipe's for all networks; the last norm of
+a residual block starts at zero only if that is wanted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor
@@ -31,6 +32,13 @@ class Sandwich(SupernetRule):
     n_random: Annotated[int, Field(ge=0)] = 2
     distil: bool = True  # False: every network learns from the labels
     exponential: bool = True  # False: warm-up and half a cosine, as for other rules
+    zero_gamma: bool = False  # residual blocks begin as their skip connection: section 3.2
+
+    def network(self, make: Callable[[int], Any]) -> Any:
+        net = super().network(make)
+        if self.zero_gamma:
+            net.zero_gamma()
+        return net
 
     def backward(self, step: Step) -> Tensor:
         outputs, value = step.backward_of(self.shared.largest)

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from archip.nets.supernet import SuperNet  # noqa: E402
+from archip.spaces.pooling_resnet import PoolingResNet  # noqa: E402
 from archip.spaces.resnet9 import ResNet9  # noqa: E402
 from archip.train.losses import distillation  # noqa: E402
 from archip.train.rule import Step  # noqa: E402
@@ -54,3 +55,11 @@ def test_the_rate_falls_exponentially_to_a_floor():
     assert rates[3:] == pytest.approx([0.05, 0.05])
     assert rule.rate(0.01, 0.2, True) == 0.2
     assert Sandwich(exponential=False).rate(0.9, 0.3, False) == 0.3
+
+
+@pytest.mark.parametrize("zero_gamma", [False, True])
+def test_residual_blocks_begin_as_their_skip_connection_if_that_is_wanted(zero_gamma):
+    space = PoolingResNet(filters=(4, 4, 4), halvings=1)
+    net = Sandwich(zero_gamma=zero_gamma).network(lambda number: SuperNet(space, (1, 8, 8), 3, number))
+    assert net.get_parameter("block2_2_norm.weight").any() != zero_gamma
+    assert net.get_parameter("block2_1_norm.weight").all()
