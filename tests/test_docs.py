@@ -21,7 +21,7 @@ import typer
 import yaml
 
 from archip.core import registry
-from archip.core.problem import Budget, Finish, Problem, TaskSpec, _File
+from archip.core.problem import Budget, Finish, TaskSpec, _File
 from archip.core.record import METRICS
 from archip.core.targets import problems_of
 
