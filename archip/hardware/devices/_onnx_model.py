@@ -187,6 +187,35 @@ class _Writer:
         axes = self.constant(f"{node.name}.axes", np.array(_each(a["axes"], 1), np.int64))
         self.node("ReduceMean", (node.inputs[0], axes), node.name, keepdims=int(a["keepdims"]))
 
+    def _sum(self, node: Node, a: Mapping[str, Any]) -> None:
+        axes = self.constant(f"{node.name}.axes", np.array(_each(a["axes"], 1), np.int64))
+        self.node("ReduceSum", (node.inputs[0], axes), node.name, keepdims=int(a["keepdims"]))
+
+    def _square(self, node: Node, a: Mapping[str, Any]) -> None:
+        self.node("Mul", (node.inputs[0], node.inputs[0]), node.name)
+
+    def _clip(self, node: Node, a: Mapping[str, Any]) -> None:
+        bounds = [
+            "" if a[k] is None else self.constant(f"{node.name}.{k}", np.array(a[k], np.float32))
+            for k in ("least", "most")
+        ]
+        self.node("Clip", (node.inputs[0], *bounds), node.name)
+
+    def _slice(self, node: Node, a: Mapping[str, Any]) -> None:
+        stop = np.iinfo(np.int64).max if a["stop"] is None else a["stop"]
+        parts = {"start": a["start"], "stop": stop, "axis": a["axis"], "step": a["step"]}
+        given = [self.constant(f"{node.name}.{k}", np.array([v], np.int64)) for k, v in parts.items()]
+        self.node("Slice", (node.inputs[0], *given), node.name)
+
+    def _pad(self, node: Node, a: Mapping[str, Any]) -> None:
+        pads = [(0, 0)] * (self.rank(node) + 2 - len(a["pads"])) + list(a["pads"])
+        widths = [before for before, _ in pads] + [after for _, after in pads]
+        given = [self.constant(f"{node.name}.pads", np.array(widths, np.int64))]
+        given += (
+            [self.constant(f"{node.name}.value", np.array(a["value"], np.float32))] if a["mode"] == "constant" else []
+        )
+        self.node("Pad", (node.inputs[0], *given), node.name, mode=a["mode"])
+
     def _transpose(self, node: Node, a: Mapping[str, Any]) -> None:
         self.node("Transpose", node.inputs, node.name, perm=a["perm"])
 
@@ -195,12 +224,18 @@ class _Writer:
         self.node("Reshape", (node.inputs[0], shape), node.name)
 
     def _upsample(self, node: Node, a: Mapping[str, Any]) -> None:
+        scales = [1.0, 1.0, *map(float, _each(a["scale"], self.rank(node)))]
+        self._resized(node, a, ("", self.constant(f"{node.name}.scales", np.array(scales, np.float32))))
+
+    def _resize(self, node: Node, a: Mapping[str, Any]) -> None:
+        size = self.constant(f"{node.name}.sizes", np.array(self.graph.shapes[node.name], np.int64))
+        self._resized(node, a, ("", "", size))
+
+    def _resized(self, node: Node, a: Mapping[str, Any], to: Sequence[str]) -> None:
         modes = {"nearest": ("nearest", "asymmetric"), "linear": ("linear", "half_pixel"), "bilinear": ("linear",
                  "half_pixel")}  # fmt: skip
         mode, transform = modes[a["mode"]]
-        scales = [1.0, 1.0, *map(float, _each(a["scale"], self.rank(node)))]
-        given = (node.inputs[0], "", self.constant(f"{node.name}.scales", np.array(scales, np.float32)))
-        self.node("Resize", given, node.name, mode=mode, coordinate_transformation_mode=transform,
+        self.node("Resize", (node.inputs[0], *to), node.name, mode=mode, coordinate_transformation_mode=transform,
                   nearest_mode="floor")  # fmt: skip
 
 

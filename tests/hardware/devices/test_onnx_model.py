@@ -14,10 +14,12 @@ from archip.ir.graph import GraphBuilder
 NETWORKS = [n for n in registry.names("spaces") if hasattr(registry.find("spaces", n), "task")]
 
 
-def network(op: str = "relu"):
+def network(op: str = "relu", **attributes):
     g = GraphBuilder()
     x = g.input("image", (1, 3, 8, 8), "NCHW")
-    x = g.add(op, g.add("conv", x, name="conv", out_channels=8, kernel=(3, 3), padding=(1, 1)), name="act")
+    x = g.add(
+        op, g.add("conv", x, name="conv", out_channels=8, kernel=(3, 3), padding=(1, 1)), name="act", **attributes
+    )
     return g.finish(g.add("linear", g.add("global_avg_pool", x, name="pool"), name="out", out_features=4))
 
 
@@ -51,6 +53,18 @@ def test_networks_of_every_space_compute_the_same(name):
 @pytest.mark.parametrize("op", ["relu6", "silu", "gelu", "hardswish", "hardsigmoid", "sigmoid", "softmax"])
 def test_activations_compute_the_same(op):
     assert difference(network(op)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [("sum", {"axes": (2, 3), "keepdims": True}), ("square", {}), ("clip", {"least": -0.1}),
+     ("clip", {"least": -0.1, "most": 0.2}), ("slice", {"axis": 1, "start": 2, "stop": 6}),
+     ("slice", {"axis": 3, "start": 1, "step": 2}), ("pad", {"pads": ((1, 0), (0, 2)), "value": 0.5}),
+     ("resize", {"size": (5, 12), "mode": "bilinear"}), ("resize", {"size": (5, 16), "mode": "nearest"}),
+     ("avg_pool", {"kernel": (3, 3), "ceil": True, "count_pad": False})],
+)  # fmt: skip
+def test_operators_compute_the_same(op, attributes):
+    assert difference(network(op, **attributes)) < 1e-5
 
 
 def test_an_operator_that_cannot_be_written_is_named():
