@@ -1,8 +1,9 @@
-"""Readers of npz, idx (MNIST) and CIFAR binary files. None of them runs code that a file brings along."""
+"""Readers of npz, CSV, idx (MNIST) and CIFAR binary files. None of them runs code that a file brings along."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import gzip
 import math
 import zipfile
@@ -14,7 +15,7 @@ import numpy as np
 
 from archip.core.errors import UserError, nearest
 
-__all__ = ["npz_names", "read_cifar_batch", "read_idx", "read_npz"]
+__all__ = ["npz_names", "read_cifar_batch", "read_csv", "read_idx", "read_npz"]
 
 
 @contextlib.contextmanager
@@ -84,3 +85,29 @@ def read_cifar_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"has {len(content)} bytes", str(path), f"a multiple of {record}, CIFAR-10's binary version")
     rows = content.reshape(-1, record)
     return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0]
+
+
+def read_csv(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and (line number, cells) of all rows of a CSV file that are not empty.
+
+    Raises:
+        UserError: no CSV file, two columns of one name, or a row of another length.
+    """
+    if len(delimiter) != 1:
+        raise UserError(f"{delimiter!r} is not a delimiter", "delimiter", "one character")
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            header = [name.strip() for name in next(reader, [])]
+            rows = [(reader.line_num, row) for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"cannot be read: {error}", str(path), "a CSV file in UTF-8") from None
+    if not header or not rows:
+        raise UserError("has no rows", str(path), "a header and at least one row of every class")
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise UserError(f"has two columns called {twice!r}", str(path), "one name for each column in the first line")
+    for line, row in rows:
+        if len(row) != len(header):
+            raise UserError(f"line {line} has {len(row)} cells", str(path), f"{len(header)}, as in the header")
+    return header, rows

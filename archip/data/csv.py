@@ -6,7 +6,6 @@ columns are unlike things (each is then normalised by itself).
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from archip.core.errors import UserError, nearest
 from archip.data._cache import user_file
 from archip.data._dataset import Adapter, Share
+from archip.data._formats import read_csv
 from archip.data._raw import Raw, encode_labels
 
 __all__ = ["Csv"]
@@ -37,7 +37,7 @@ class Csv(Adapter):
 
     def read(self) -> Raw:
         path = user_file(self.path)
-        header, rows = _table(path, self.delimiter)
+        header, rows = read_csv(path, self.delimiter)
         columns = self._columns(header, path)
         labels = [row[header.index(self.label)].strip() for _, row in rows]
         y, classes = encode_labels(self._checked(labels, [line for line, _ in rows], path))
@@ -76,28 +76,6 @@ class Csv(Adapter):
             right = "classes: names or whole numbers"
             raise UserError(f"{where} holds fractions such as {max(labels, key=len)}", str(path), right)
         return np.array(labels)
-
-
-def _table(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header and (line number, cells) of all rows that are not empty."""
-    if len(delimiter) != 1:
-        raise UserError(f"{delimiter!r} is not a delimiter", "delimiter", "one character")
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, delimiter=delimiter)
-            header = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, row) for row in reader if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot be read: {error}", str(path), "a CSV file in UTF-8") from None
-    if not header or not rows:
-        raise UserError("has no rows", str(path), "a header and at least one row of every class")
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise UserError(f"has two columns called {twice!r}", str(path), "one name for each column in the first line")
-    for line, row in rows:
-        if len(row) != len(header):
-            raise UserError(f"line {line} has {len(row)} cells", str(path), f"{len(header)}, as in the header")
-    return header, rows
 
 
 def _number(text: str) -> float | None:

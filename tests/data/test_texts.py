@@ -71,6 +71,42 @@ def test_missing_and_damaged_files_name_what_to_do(data_folder: Path, monkeypatc
         create("data", "texts").load()
 
 
+def test_a_file_of_your_own(data_folder: Path):
+    rows = "".join(f'"good, {i}",up\nbad {i},down\n' for i in range(20))
+    (data_folder / "mine.csv").write_text("review,mood\n" + rows)
+    options = {"path": "mine.csv", "text": "review", "label": "mood", "length": 5, "vocabulary": 50}
+    data = create("data", "text_csv", options).load()
+    assert (data.classes, data.input_shape, data.n_tokens) == (("down", "up"), (5,), 50)
+    good, comma = 2 + zlib.crc32(b"good") % 48, 2 + zlib.crc32(b",") % 48
+    x, y = data.splits["train"]
+    assert (x[y == 1][:, :3] == [START, good, comma]).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "match"), [("  ,up", "line 3 has no words"), ("bad,", "line 3 has no class"), ("bad", "line 3 has 1 cells")]
+)
+def test_rows_without_text_or_class_are_refused(row, match, data_folder: Path):
+    (data_folder / "mine.csv").write_text(f"review,mood\ngood,up\n{row}\n")
+    with pytest.raises(UserError, match=match):
+        create("data", "text_csv", {"path": "mine.csv", "text": "review", "label": "mood"}).load()
+    (data_folder / "mine.csv").write_text("review,mood\ngood,up\n")
+    with pytest.raises(UserError, match=r"has no column 'revue'.*review"):
+        create("data", "text_csv", {"path": "mine.csv", "text": "revue", "label": "mood"}).load()
+
+
+def test_the_baseline_counts_tokens():
+    """Two classes that differ in one token, wherever it stands."""
+    from archip.search.baseline import task_baseline
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(3, 10, (200, 6))
+    x[np.arange(100) * 2, rng.integers(0, 6, 100)] = 2
+    x[:, 5][x[:, 5] == 3] = 0
+    about, score = task_baseline(make_dataset(tokens_raw(x)))
+    assert about == "ridge classifier on bags of tokens"
+    assert score > 0.95
+
+
 def tokens_raw(x, n_tokens=10) -> Raw:
     y = np.arange(len(x)) % 2
     return Raw("t", "classification", "NT", np.asarray(x), y, ("a", "b"), "here", "", 0.2, n_tokens=n_tokens)
