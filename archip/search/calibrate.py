@@ -29,8 +29,12 @@ __all__ = ["Source", "calibrate", "sources"]
 
 _EVERY = 10  # networks between two looks at the first one
 _DRAWS = 50  # without a new network, after which the spaces count as exhausted
-# Where no problem says which inputs matter: small images and short series.
-_SHAPES = {"NCHW": ((1, 8, 8), (3, 16, 16), (3, 32, 32), (3, 64, 64)), "NCL": ((3, 64), (6, 128), (1, 256))}
+# Where no problem says which inputs matter: small images, short series and texts.
+_SHAPES = {
+    "NCHW": ((1, 8, 8), (3, 16, 16), (3, 32, 32), (3, 64, 64)),
+    "NCL": ((3, 64), (6, 128), (1, 256)),
+    "NT": ((16,), (64,)),
+}
 
 
 class Source(NamedTuple):

@@ -29,7 +29,7 @@ from archip.spaces._network import NetworkSpace
 
 __all__ = ["cache_folder", "chip", "load_spec", "read_networks"]
 
-_GENOTYPE = re.compile(r"(?P<space>[a-z0-9_]+):(?P<genes>[^@]+)@(?P<shape>\d+(x\d+)+)(:(?P<outputs>\d+))?")
+_GENOTYPE = re.compile(r"(?P<space>[a-z0-9_]+):(?P<genes>[^@]+)@(?P<shape>\d+(x\d+)*)(:(?P<outputs>\d+))?")
 _OUTPUTS = {"classification": 10, "segmentation": 1}
 Model = str | Path | Graph | Workload
 
@@ -182,6 +182,9 @@ def _of_genotype(match: re.Match[str], text: str) -> Graph:
     if len(values) != len(wanted) or len(genes) != len(wanted):
         raise UserError(f"{len(values)} genes are given", text, f"{len(wanted)}: {', '.join(wanted)}")
     shape = [int(side) for side in match["shape"].split("x")]
+    if len(shape) != len(space.axes) - 1:
+        right = f"{'x'.join(space.axes[1:])}, the axes of its inputs without samples"
+        raise UserError(f"{match['shape']} is no input of {match['space']}", text, right)
     try:
         return space.graph(genes, shape, int(match["outputs"] or _OUTPUTS[space.task]))
     except CandidateError as error:

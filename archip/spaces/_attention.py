@@ -7,39 +7,61 @@ Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; Dosovitskiy et al. 2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from archip.core.errors import CandidateError
 from archip.ir.graph import GraphBuilder
 
-__all__ = ["attention", "feed_forward", "grid", "mixed", "plus_token", "pre_norm_block", "to_map", "to_tokens"]
+__all__ = [
+    "Heads",
+    "attention",
+    "feed_forward",
+    "grid",
+    "mixed",
+    "plus_token",
+    "pre_norm_block",
+    "root",
+    "to_map",
+    "to_tokens",
+]
 
 
-def attention(
-    g: GraphBuilder, x: str, name: str, n: int, heads: int, head_features: int, out_features: int, mask: str = ""
-) -> str:
-    """Self-attention of `n` tokens; `mask` is a value that is added to the scores (batch, heads, n, n)."""
-    q, k, v = (g.add("linear", x, name=f"{name}.{part}", out_features=heads * head_features) for part in "qkv")
-    split = lambda value, part: g.add(  # noqa: E731
-        "reshape", value, name=f"{name}.{part}.heads", shape=(1, n, heads, head_features)
-    )
-    q = g.add("transpose", split(q, "q"), name=f"{name}.q.turned", perm=(0, 2, 1, 3))
-    k = g.add("transpose", split(k, "k"), name=f"{name}.k.turned", perm=(0, 2, 3, 1))
-    v = g.add("transpose", split(v, "v"), name=f"{name}.v.turned", perm=(0, 2, 1, 3))
-    y = mixed(g, q, k, v, name, head_features, mask)
+@dataclass(frozen=True)
+class Heads:
+    """So many heads of so many features each; `root` is the value 1 / sqrt(features), one for all layers."""
+
+    n: int
+    features: int
+    root: str
+
+
+def root(g: GraphBuilder, features: int, name: str = "root") -> str:
+    """The number that scores of heads with `features` features are multiplied with."""
+    return g.add("constant", name=name, shape=(), value=features**-0.5)
+
+
+def attention(g: GraphBuilder, x: str, name: str, size: tuple[int, int], heads: Heads, mask: str = "") -> str:
+    """Self-attention; `size` is (tokens, features), `mask` a value that is added to scores (batch, heads, n, n)."""
+    (n, features), inner = size, heads.n * heads.features
+    turned = {}
+    for part, perm in (("q", (0, 2, 1, 3)), ("k", (0, 2, 3, 1)), ("v", (0, 2, 1, 3))):
+        y = g.add("linear", x, name=f"{name}.{part}", out_features=inner)
+        y = g.add("reshape", y, name=f"{name}.{part}.heads", shape=(1, n, heads.n, heads.features))
+        turned[part] = g.add("transpose", y, name=f"{name}.{part}.turned", perm=perm)
+    y = mixed(g, turned, name, heads.root, mask)
     y = g.add("transpose", y, name=f"{name}.turned", perm=(0, 2, 1, 3))
-    y = g.add("reshape", y, name=f"{name}.joined", shape=(1, n, heads * head_features))
-    return g.add("linear", y, name=f"{name}.out", out_features=out_features)
+    y = g.add("reshape", y, name=f"{name}.joined", shape=(1, n, inner))
+    return g.add("linear", y, name=f"{name}.out", out_features=features)
 
 
-def mixed(g: GraphBuilder, q: str, k: str, v: str, name: str, head_features: int, mask: str = "") -> str:
-    """softmax(q k / sqrt(d)) v with q, v of shape (batch, heads, tokens, d) and k of (batch, heads, d, tokens)."""
-    scores = g.add("matmul", q, k, name=f"{name}.scores")
-    scale = g.add("constant", name=f"{name}.root", shape=(), value=head_features**-0.5)
-    scores = g.add("mul", scores, scale, name=f"{name}.scaled")
+def mixed(g: GraphBuilder, parts: Mapping[str, str], name: str, root: str, mask: str = "") -> str:
+    """softmax(root q k) v of the `parts` q and v (batch, heads, tokens, d) and k (batch, heads, d, tokens)."""
+    scores = g.add("matmul", parts["q"], parts["k"], name=f"{name}.scores")
+    scores = g.add("mul", scores, root, name=f"{name}.scaled")
     if mask:
         scores = g.add("add", scores, mask, name=f"{name}.masked")
-    return g.add("matmul", g.add("softmax", scores, name=f"{name}.weights"), v, name=f"{name}.context")
+    return g.add("matmul", g.add("softmax", scores, name=f"{name}.weights"), parts["v"], name=f"{name}.context")
 
 
 def feed_forward(g: GraphBuilder, x: str, name: str, hidden: int, out_features: int) -> str:
@@ -48,16 +70,11 @@ def feed_forward(g: GraphBuilder, x: str, name: str, hidden: int, out_features: 
     return g.add("linear", g.add("gelu", x, name=f"{name}.gelu"), name=f"{name}.down", out_features=out_features)
 
 
-def pre_norm_block(
-    g: GraphBuilder, x: str, name: str, size: tuple[int, int], heads: int, head_features: int, hidden: int
-) -> str:
+def pre_norm_block(g: GraphBuilder, x: str, name: str, size: tuple[int, int], heads: Heads, hidden: int) -> str:
     """Gives x + attention(norm(x)), then x + feed_forward(norm(x)); `size` is (tokens, features)."""
-    n, features = size
-    y = attention(
-        g, g.add("layer_norm", x, name=f"{name}.norm1"), f"{name}.attention", n, heads, head_features, features
-    )
+    y = attention(g, g.add("layer_norm", x, name=f"{name}.norm1"), f"{name}.attention", size, heads)
     x = g.add("add", x, y, name=f"{name}.add1")
-    y = feed_forward(g, g.add("layer_norm", x, name=f"{name}.norm2"), f"{name}.mlp", hidden, features)
+    y = feed_forward(g, g.add("layer_norm", x, name=f"{name}.norm2"), f"{name}.mlp", hidden, size[1])
     return g.add("add", x, y, name=f"{name}.add2")
 
 

@@ -27,7 +27,7 @@ from pydantic import Field
 from archip.core.errors import CandidateError
 from archip.core.knobs import Choice, Knob
 from archip.ir.graph import Graph, GraphBuilder
-from archip.spaces._attention import attention, feed_forward
+from archip.spaces._attention import Heads, attention, feed_forward, root
 from archip.spaces._network import Axes, Count, Counts, NetworkSpace, TaskKind, increasing
 
 __all__ = ["Bert"]
@@ -82,10 +82,10 @@ class Bert(NetworkSpace):
         g, hidden, (n,) = GraphBuilder(), genotype["hidden"], input_shape
         ids = g.input("tokens", (1, n), self.axes)
         x = self._embedded(g, ids, n, hidden)
-        mask = _mask(g, ids, n)
+        mask, scale = _mask(g, ids, n), root(g, self.head_features)
         for i in range(1, genotype["depth"] + 1):
-            heads, at = genotype[f"heads{i}"], f"layer{i}"
-            y = attention(g, x, f"{at}.attention", n, heads, self.head_features, hidden, mask)
+            heads, at = Heads(genotype[f"heads{i}"], self.head_features, scale), f"layer{i}"
+            y = attention(g, x, f"{at}.attention", (n, hidden), heads, mask)
             x = g.add("layer_norm", g.add("add", x, y, name=f"{at}.add1"), name=f"{at}.norm1", eps=_EPS)
             y = feed_forward(g, x, f"{at}.mlp", genotype[f"ffn{i}"], hidden)
             x = g.add("layer_norm", g.add("add", x, y, name=f"{at}.add2"), name=f"{at}.norm2", eps=_EPS)

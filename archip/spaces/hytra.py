@@ -31,7 +31,7 @@ from pydantic import Field
 from archip.core.errors import CandidateError, UserError
 from archip.core.knobs import Choice, Knob
 from archip.ir.graph import Graph, GraphBuilder
-from archip.spaces._attention import mixed
+from archip.spaces._attention import Heads, mixed, root
 from archip.spaces._network import Axes, Count, NetworkSpace, TaskKind, conv_norm_relu
 
 __all__ = ["Hytra"]
@@ -106,6 +106,7 @@ class Hytra(NetworkSpace):
         else:
             x = conv_norm_relu(g, x, "stem", self.width, _KERNEL)
         channels = self.width
+        scores = root(g, self.head_features) if "attention" in genotype.values() else ""
         for i in range(1, self.layers + 1):
             stride = 1 + genotype.get(f"down{i}", 0)
             if min(sides) < stride:
@@ -113,8 +114,9 @@ class Hytra(NetworkSpace):
             sides = tuple(-(-side // stride) for side in sides)
             scale = _scale(genotype, i)
             layer = _Layer(f"layer{i}.scale{scale}", self.width * 2**scale, channels, stride, (sides[0], sides[1]))
-            op = genotype.get(f"op{i}", "conv")
-            x, channels = layer.add(g, x, op, self.head_features), layer.outer
+            heads = Heads(layer.inner // self.head_features, self.head_features, scores)
+            x = layer.add(g, x, heads if genotype.get(f"op{i}") == "attention" else None)
+            channels = layer.outer
         return g.finish(g.add("linear", g.add("global_avg_pool", x, name="pool"), name="classifier",
                               out_features=n_outputs))  # fmt: skip
 
@@ -138,15 +140,16 @@ class _Layer:
     def outer(self) -> int:
         return _EXPANSION * self.inner
 
-    def add(self, g: GraphBuilder, x: str, op: str, head_features: int) -> str:
-        at = f"{self.name}.{op}"
+    def add(self, g: GraphBuilder, x: str, heads: Heads | None) -> str:
+        """The layer: of attention with these heads, of convolutions without."""
+        at = f"{self.name}.{'attention' if heads else 'conv'}"
         y = g.add("conv", x, name=f"{at}.in", out_channels=self.inner, kernel=(1, 1), bias=False)
         places = {"kernel": _KERNEL, "stride": self.stride, "padding": 1, "groups": self.inner}
         y = _norm_relu(g, g.add("conv", y, name=f"{at}.places", out_channels=self.inner, **places), f"{at}.first")
-        if op == "conv":
-            y = conv_norm_relu(g, y, f"{at}.mid", self.inner, _KERNEL)
+        if heads:
+            y = _norm_relu(g, self._attention(g, y, at, heads), f"{at}.mid")
         else:
-            y = _norm_relu(g, self._attention(g, y, at, head_features), f"{at}.mid")
+            y = conv_norm_relu(g, y, f"{at}.mid", self.inner, _KERNEL)
         y = g.add("conv", y, name=f"{at}.out", out_channels=self.outer, kernel=(1, 1), bias=False)
         y = g.add("batch_norm", y, name=f"{at}.last")
         return g.add("relu", g.add("add", self._shortcut(g, x, at), y, name=f"{at}.add"), name=f"{at}.relu")
@@ -160,15 +163,15 @@ class _Layer:
         x = g.add("conv", x, name=f"{at}.conv", out_channels=self.outer, kernel=(1, 1), bias=False)
         return g.add("batch_norm", x, name=f"{at}.norm")
 
-    def _attention(self, g: GraphBuilder, x: str, at: str, each: int) -> str:
-        """Self-attention between the places of a map; every head has `each` channels."""
-        n, heads = self.sides[0] * self.sides[1], self.inner // each
-        parts = {}
+    def _attention(self, g: GraphBuilder, x: str, at: str, heads: Heads) -> str:
+        """Self-attention between the places of a map."""
+        n, parts = self.sides[0] * self.sides[1], {}
         for part in "qkv":
             y = g.add("conv", x, name=f"{at}.{part}", out_channels=self.inner, kernel=(1, 1), bias=False)
-            parts[part] = g.add("reshape", y, name=f"{at}.{part}.heads", shape=(1, heads, each, n))
-        q, v = (g.add("transpose", parts[p], name=f"{at}.{p}.turned", perm=(0, 1, 3, 2)) for p in "qv")
-        y = mixed(g, q, parts["k"], v, at, each)
+            parts[part] = g.add("reshape", y, name=f"{at}.{part}.heads", shape=(1, heads.n, heads.features, n))
+            if part != "k":
+                parts[part] = g.add("transpose", parts[part], name=f"{at}.{part}.turned", perm=(0, 1, 3, 2))
+        y = mixed(g, parts, at, heads.root)
         y = g.add("transpose", y, name=f"{at}.turned", perm=(0, 1, 3, 2))
         return g.add("reshape", y, name=f"{at}.map", shape=(1, self.inner, *self.sides))
 

@@ -28,7 +28,7 @@ from pydantic import Field
 
 from archip.core.knobs import Choice, Knob
 from archip.ir.graph import Graph, GraphBuilder
-from archip.spaces._attention import grid, plus_token, pre_norm_block, to_tokens
+from archip.spaces._attention import Heads, grid, plus_token, pre_norm_block, root, to_tokens
 from archip.spaces._network import Axes, Count, Counts, NetworkSpace, TaskKind, increasing
 
 __all__ = ["Vit"]
@@ -91,9 +91,10 @@ class Vit(NetworkSpace):
             x, n = plus_token(g, x, n, dim), n + 1
         places = g.add("parameter", name=f"patch{patch}.places", shape=(1, n, dim))
         x = g.add("add", x, places, name="places.add")
+        scale = root(g, self.head_features)
         for i in range(1, genotype["depth"] + 1):
-            hidden = max(1, int(genotype[f"mlp{i}"] * dim))
-            x = pre_norm_block(g, x, f"layer{i}", (n, dim), genotype[f"heads{i}"], self.head_features, hidden)
+            heads = Heads(genotype[f"heads{i}"], self.head_features, scale)
+            x = pre_norm_block(g, x, f"layer{i}", (n, dim), heads, max(1, int(genotype[f"mlp{i}"] * dim)))
         x = g.add("layer_norm", x, name="norm")
         if self.end == "class":
             x = g.add("flatten", g.add("slice", x, name="class.taken", axis=1, stop=1), name="flatten")

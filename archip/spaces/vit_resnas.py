@@ -30,7 +30,7 @@ from pydantic import Field
 from archip.core.errors import CandidateError, UserError
 from archip.core.knobs import Choice, Knob
 from archip.ir.graph import Graph, GraphBuilder
-from archip.spaces._attention import grid, plus_token, pre_norm_block, to_map, to_tokens
+from archip.spaces._attention import Heads, grid, plus_token, pre_norm_block, root, to_map, to_tokens
 from archip.spaces._network import Axes, Count, Counts, NetworkSpace, TaskKind, conv_norm_relu, increasing
 
 __all__ = ["VitResnas"]
@@ -95,10 +95,10 @@ class VitResnas(NetworkSpace):
         for s, each in enumerate(self.head_features, 1):
             if s > 1:
                 x, sides, dim = _reduced(g, x, f"reduce{s}", sides, dim)
+            size, scale = (1 + sides[0] * sides[1], dim), root(g, each, f"root{s}")
             for i in range(1, genotype[f"depth{s}"] + 1):
-                heads, hidden = genotype[f"heads{s}_{i}"], genotype[f"hidden{s}_{i}"] * 2 ** (s - 1)
-                size = (1 + sides[0] * sides[1], dim)
-                x = pre_norm_block(g, x, f"layer{s}_{i}", size, heads, each, hidden)
+                heads = Heads(genotype[f"heads{s}_{i}"], each, scale)
+                x = pre_norm_block(g, x, f"layer{s}_{i}", size, heads, genotype[f"hidden{s}_{i}"] * 2 ** (s - 1))
         x = g.add("slice", g.add("layer_norm", x, name="norm"), name="class.taken", axis=1, stop=1)
         x = g.add("flatten", x, name="flatten")
         return g.finish(g.add("linear", x, name="classifier", out_features=n_outputs))

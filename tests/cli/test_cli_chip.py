@@ -191,6 +191,8 @@ def test_layer_tables_and_names(tmp_path):
         (["resnet9:8,32@3x16x16"], None, None, "7: fn0"),
         (["resnet9:9,32,0,32,0,32,0@3x16x16"], None, None, "fn0 is '9'"),
         (["resnett:8@3x16x16"], None, None, "resnet9"),
+        (["resnet9:8,32,0,32,0,32,0@16x16"], None, None, "CxHxW"),
+        (["bert:1,32,1,32@3x8x8"], None, None, "is no input of bert"),
         ([A], {"coers": 2}, None, "cores"),
         ([A], "missing.yaml", None, "no such file"),
         ([A], None, "latency", "METRIC=QUANTITY"),

@@ -61,6 +61,13 @@ def test_the_store_holds_every_network(case):
         net.extract(genotype)
 
 
+def test_sorting_channels_changes_nothing_in_the_largest_network(case):
+    space, net, x = case
+    twin = SuperNet(space, tuple(x.shape[1:]), 3, seed=0)
+    twin.sort()
+    torch.testing.assert_close(twin(x), net(x), rtol=1e-4, atol=1e-5)
+
+
 def test_heads_are_kept_whole():
     """The second head of a layer with three has the same weights in a layer with two."""
     space = Vit(patches=(4,), depths=(1,), dims=(12,), heads=(2, 3), head_features=4, ratios=(1.0,))

@@ -64,6 +64,14 @@ def test_what_stands_behind_padding_does_not_matter():
     assert not torch.allclose(short(ids), short(ids.flip(0)))
 
 
+def test_the_genes_and_the_number_of_tokens_name_a_network():
+    """As `archip chip bert:…@16` takes them."""
+    from archip.search.chip import read_networks
+
+    (work,) = read_networks(["bert:1,32,2,64@16"]).values()
+    assert work.params == workload(Bert().graph(uniform(1, 32, 2, 64), (16,), 10)).params
+
+
 def test_layers_that_are_left_out_have_no_genes():
     genes = uniform(3, 32, 2, 64)
     assert Bert().canonical({**genes, "depth": 1}) == uniform(1, 32, 2, 64)

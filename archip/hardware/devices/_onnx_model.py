@@ -42,7 +42,10 @@ def onnx_model(graph: Graph, values: Values | None = None) -> bytes:
     writer = _Writer(graph, values or _small_numbers)
     for node in graph.nodes:
         writer.write(node)
-    tensor = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, graph.shapes[name])  # noqa: E731
+    types = {i.name: TensorProto.INT64 for i in graph.inputs if i.is_tokens}
+    tensor = lambda name: helper.make_tensor_value_info(  # noqa: E731
+        name, types.get(name, TensorProto.FLOAT), graph.shapes[name]
+    )
     body = helper.make_graph(
         writer.nodes, "network", [tensor(i.name) for i in graph.inputs], [tensor(v) for v in graph.outputs],
         writer.constants,
@@ -129,6 +132,20 @@ class _Writer:
         self.node("MatMul", (node.inputs[0], turned), product)
         if "bias" in names:
             self.node("Add", (product, names["bias"]), node.name)
+
+    def _embedding(self, node: Node, a: Mapping[str, Any]) -> None:
+        self.node("Gather", (self.tensors(node)["weight"], node.inputs[0]), node.name)
+
+    def _parameter(self, node: Node, a: Mapping[str, Any]) -> None:
+        self.node("Identity", (self.tensors(node)["weight"],), node.name)
+
+    def _constant(self, node: Node, a: Mapping[str, Any]) -> None:
+        self.constant(node.name, np.full(a["shape"], 0.5 if a["value"] is None else a["value"], np.float32))
+
+    def _equal(self, node: Node, a: Mapping[str, Any]) -> None:
+        """1 or 0; whole numbers are compared as floats."""
+        given = [self.node("Cast", (v,), f"{node.name}/{i}", to=1) for i, v in enumerate(node.inputs)]
+        self.node("Cast", (self.node("Equal", given, f"{node.name}/is"),), node.name, to=1)
 
     def _batch_norm(self, node: Node, a: Mapping[str, Any]) -> None:
         names = self.tensors(node)

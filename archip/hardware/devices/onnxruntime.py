@@ -78,7 +78,10 @@ class OnnxRuntime(Device):
         Raises:
             CandidateError: an operator that cannot be written as ONNX.
         """
-        inputs = {i.name: np.full(i.shape, 0.5, np.float32) for i in graph.inputs}
+        inputs = {
+            i.name: np.ones(i.shape, np.int64) if i.is_tokens else np.full(i.shape, 0.5, np.float32)
+            for i in graph.inputs
+        }
         return self.measure(onnx_model(graph), inputs)
 
     def measure(self, model: Path | bytes, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:

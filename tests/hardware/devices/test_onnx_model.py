@@ -35,7 +35,8 @@ def difference(graph) -> float:
     state, names = module.state_dict(), attribute_names(graph)
     values = lambda node, tensor, shape: state[f"{names[node]}.{tensor}"].numpy()  # noqa: E731
     session = onnxruntime.InferenceSession(onnx_model(graph, values), providers=["CPUExecutionProvider"])
-    x = np.random.default_rng(0).normal(size=graph.inputs[0].shape).astype(np.float32)
+    rng, given = np.random.default_rng(0), graph.inputs[0]
+    x = rng.integers(9, size=given.shape) if given.is_tokens else rng.normal(size=given.shape).astype(np.float32)
     with torch.no_grad():
         expected = module(torch.from_numpy(x)).numpy()
     return float(np.abs(session.run(None, {graph.inputs[0].name: x})[0] - expected).max() / np.abs(expected).max())
@@ -44,7 +45,7 @@ def difference(graph) -> float:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_of_every_space_compute_the_same(name):
     space = registry.create("spaces", name)
-    shape = {"NCHW": (3, 16, 16), "NCL": (6, 64)}[space.axes]
+    shape = {"NCHW": (3, 16, 16), "NCL": (6, 64), "NT": (12,)}[space.axes]
     for seed in range(2):
         genotype = space.sample(np.random.default_rng(seed))
         assert difference(space.graph(genotype, shape, 4)) < 1e-4

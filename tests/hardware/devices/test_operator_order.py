@@ -135,7 +135,7 @@ def test_networks_of_every_space_are_ordered_optimally():
         cls = registry.find("spaces", name)
         if hasattr(cls, "graph"):
             space = registry.create("spaces", name)
-            shape = {"NCHW": (3, 32, 32), "NCL": (6, 64)}[space.axes]
+            shape = {"NCHW": (3, 32, 32), "NCL": (6, 64), "NT": (12,)}[space.axes]
             for seed in range(3):
                 graph = space.graph(space.sample(np.random.default_rng(seed)), shape, 4)
                 order = best_order(graph)
