@@ -67,7 +67,7 @@ class GraphSteps:
 
     def mutate(self, row: int, rng: np.random.Generator) -> int:
         """A step drawn at random among those that are possible."""
-        steps = list(self._steps(self._graph(row)))
+        steps = self._steps_of(row)
         for i in rng.permutation(len(steps)).tolist():
             child = self._find(steps[i])
             if child is not None and child != row:
@@ -89,8 +89,12 @@ class GraphSteps:
         return a if rng.random() < 0.5 else b
 
     def neighbours(self, row: int) -> list[int]:
-        found = dict.fromkeys(self._find(step) for step in self._steps(self._graph(row)))
+        found = dict.fromkeys(self._find(step) for step in self._steps_of(row))
         return [r for r in found if r is not None and r != row]
+
+    @lru_cache(maxsize=1000)  # noqa: B019 - steps live as long as the space
+    def _steps_of(self, row: int) -> list[Graph]:
+        return list(self._steps(self._graph(row)))
 
     def _steps(self, graph: Graph) -> Iterator[Graph]:
         operators, edges = graph
@@ -132,6 +136,7 @@ class GraphSteps:
             return None
         return self._find((operators, edges))
 
+    @lru_cache(maxsize=100_000)  # noqa: B019 - steps live as long as the space
     def _find(self, graph: Graph) -> int | None:
         """The row of a graph; None if it is not of the space."""
         pruned = _pruned(*graph)
