@@ -36,7 +36,7 @@ from archip.spaces.product import ProductSpace
 from archip.spaces.tabular import Tabular
 from archip.store.memory import Memory
 
-__all__ = ["Bench", "Curves", "Protocol", "Setting", "run_bench", "setting"]
+__all__ = ["Bench", "Curves", "Protocol", "Setting", "Trace", "curves_of", "run_bench", "search_table", "setting"]
 
 Protocol = Literal["full", "early"]
 _TASK = "table"
@@ -298,7 +298,9 @@ def run_bench(
                 name, seeds = jobs[job]
                 traces |= _collected(name, seeds, job.result())
                 seen(len(seeds))
-    return {name: _curves(bench, plug, [traces[name, k] for k in range(n_seeds)]) for name, plug in strategies.items()}
+    return {
+        name: curves_of(bench, plug, [traces[name, k] for k in range(n_seeds)]) for name, plug in strategies.items()
+    }
 
 
 def _work(bench: Bench, plug: Plug, seeds: Sequence[int]) -> list[Trace] | str:
@@ -316,7 +318,8 @@ def _collected(name: str, seeds: Sequence[int], found: list[Trace] | str) -> dic
     return {(name, seed): trace for seed, trace in zip(seeds, found, strict=True)}
 
 
-def _curves(bench: Bench, plug: Plug, traces: Sequence[Trace]) -> Curves:
+def curves_of(bench: Bench, plug: Plug, traces: Sequence[Trace]) -> Curves:
+    """What searches with the seeds 0, 1 … gave."""
     here = setting(bench)
     n_asked = sum(len(t.rows) + t.n_refused for t in traces)
     return Curves(
