@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archip.ir.read_torch import read_torch
     from archip.ir.workload import workload
     from archip.nets.elastic.convert import elastic
+    from archip.nets.stitch import stitch
     from archip.search.chip import chip
     from archip.search.many_targets import run_targets
     from archip.search.run import Result, run
@@ -49,6 +50,7 @@ _HOME = {
     "read_torch": "ir.read_torch",
     "run": "search.run",
     "run_targets": "search.many_targets",
+    "stitch": "nets.stitch",
     "workload": "ir.workload",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "read_torch",
     "run",
     "run_targets",
+    "stitch",
     "workload",
 ]
 
