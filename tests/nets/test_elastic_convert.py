@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
+from torch import fx, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from archip.core import registry  # noqa: E402
@@ -91,7 +91,13 @@ def with_statistics(module: nn.Module) -> nn.Module:
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize(("make", "x"), [(ResNet, X), (mlp, X[:, :, :8, :8])], ids=["resnet18", "mlp"])
+def convnet() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(8 * 9, 5))
+
+
+@pytest.mark.parametrize(
+    ("make", "x"), [(ResNet, X), (mlp, X[:, :, :8, :8]), (convnet, X)], ids=["resnet18", "mlp", "flatten"]
+)
 def test_the_largest_computes_what_was_given_and_others_extract_bit_equal(make, x):
     module = with_statistics(make())
     unsorted, net = elastic(module, x, sort=False), elastic(module, x, depth=False)
@@ -101,6 +107,7 @@ def test_the_largest_computes_what_was_given_and_others_extract_bit_equal(make, 
         alone = net.extract(choice)
         assert torch.equal(alone(x), net(x))
         assert not [m for m in alone.modules() if isinstance(m, Elastic)]
+    assert not [m for m in net.modules() if isinstance(m, fx.GraphModule)]
     assert {k: type(v) for k, v in alone.named_modules()} == {k: type(v) for k, v in module.named_modules()}
 
 
@@ -169,7 +176,8 @@ class Odd(nn.Module):
         elif self.how == "number":
             x = x.reshape(-1, 8, 4, 256)
         elif self.how == "split":
-            x = torch.cat(x.split([2, 6], 1), 1)
+            a, b = x.split([2, 6], 1)
+            x = torch.cat([a, b], 1)
         elif self.how == "weight":
             x = x + self.one.weight.mean()
         return self.fc(self.last(x).mean((2, 3)))

@@ -3,7 +3,7 @@
 from archip.nets.elastic.attention import Attention, elastic_attention
 from archip.nets.elastic.conv import ElasticConv
 from archip.nets.elastic.convert import elastic
-from archip.nets.elastic.depth import ElasticDepth
+from archip.nets.elastic.depth import ElasticBlock, ElasticDepth
 from archip.nets.elastic.embedding import ElasticEmbedding, Positions
 from archip.nets.elastic.inputs import ElasticLength, ElasticPatches, ElasticResolution
 from archip.nets.elastic.layer import Elastic, ElasticLayer
@@ -17,6 +17,7 @@ __all__ = [
     "Attention",
     "Elastic",
     "ElasticBatchNorm",
+    "ElasticBlock",
     "ElasticConv",
     "ElasticDepth",
     "ElasticEmbedding",

@@ -52,7 +52,7 @@ def _reshape(seen: Seen, node: fx.Node) -> Value | None:
     blocks = _blocks(before, after)
     old, new = next(block for block in blocks if value.axis in block[0])
     found = _moved(value, old, new, before, after)
-    if found is not None and node.target not in (torch.flatten, "flatten"):
+    if found is not None and node.op != "call_module" and node.target not in (torch.flatten, "flatten"):
         sizes = _written(node, len(after))
         if sizes[found.axis] != -1:
             seen.open[node] = Open("reshape", _sizes(blocks, sizes, after, found.axis), found.spans)

@@ -124,9 +124,9 @@ def opened(module: nn.Module) -> nn.Module:
     return _opened(module, {})
 
 
-def _opened(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
-    if id(module) in done:
-        return done[id(module)]
+def _opened(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
+    if module in done:  # shared by several
+        return done[module]
     new: Any = module
     if type(module) is nn.MultiheadAttention and module.bias_k is None and not module.add_zero_attn:
         new = OpenAttention(module)
@@ -134,7 +134,7 @@ def _opened(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
         new = OpenEncoderLayer(module)
     elif type(module) is nn.TransformerEncoder:
         new = OpenEncoder(module)
-    done[id(module)] = done[id(new)] = new
+    done[module] = done[new] = new
     for name, child in new._modules.items():
         new._modules[name] = child if child is None else _opened(child, done)
     return new
