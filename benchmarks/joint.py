@@ -1,22 +1,25 @@
-"""How far from the exact joint front do co-search methods end, over evaluations, on NAS-Bench-201 x NASAIC's chips?
+"""How far from the exact joint front do co-search methods end, over evaluations, on a table x NASAIC's chips?
 
-    python -m benchmarks.joint --build          the exact fronts alone, of all data sets, with their times
-    python -m benchmarks.joint                  fronts, then 20 seeds of every method; needs ARCHIP_DATA
-    python -m benchmarks.joint --again nasaic   one method alone, into the results of the last run
-    python -m benchmarks.joint --toy            2 seeds, 20 evaluations, a chip of at most 512 PEs
+    python -m benchmarks.joint --build                  the exact fronts alone, of all tables, with their times
+    python -m benchmarks.joint --build --tables nb101   of some, into the last results
+    python -m benchmarks.joint                          NAS-Bench-201: 20 seeds of every method; needs ARCHIP_DATA
+    python -m benchmarks.joint --tables nb101           another table; goes on where it was stopped
+    python -m benchmarks.joint --again nasaic           one method alone, into the results of the last run
+    python -m benchmarks.joint --toy                    2 seeds, 20 evaluations, a chip of at most 512 PEs
 
-An evaluation is a look at the CIFAR-10 test accuracy of a network that was not looked at before; costs are free, but
-counted: a search ends at 200 evaluations or 2,200 candidates priced, what NASAIC prices for 200 networks. Settings:
+An evaluation is a look at the accuracy (of the table's first search) of a network that was not looked at before; costs
+are free, but counted: a search ends at 200 evaluations or 2,200 candidates priced, what NASAIC prices for 200 networks.
+Settings:
 
 * tight, loose: the most accurate network within limits on latency, energy and area, which are the 35 % and 90 %
   quantiles of the exact front. Regret is to the exact optimum, in points of accuracy.
 * front: accuracy, latency, energy and area at once, no limits; the gap is the share of the exact front's volume, below
-  the loose limits and above 50 % accuracy, that what was visited does not dominate. Every network that was looked at
-  counts with all schedules on every chip that it was tried on.
+  the loose limits and above 50 % accuracy (40 % on TransNAS), that what was visited does not dominate. Every network
+  that was looked at counts with all schedules on every chip that it was tried on.
 
 Expected before the first run: nested has the least regret within tight limits, as it never prices a chip that is not
 the best; nasaic and random search mostly find nothing feasible there; in volume joint (nsga2) beats nested, which
-tries two chips a network only.
+tries two chips a network only. Expected before the first run on NAS-Bench-101 and TransNAS: the same order.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,15 +43,21 @@ from archip.core.objectives import Goals, Limit, Objective
 from archip.core.problem import Plug
 from archip.core.registry import validate
 from archip.hardware.chip.space import ChipSpec
-from archip.search.joint import JointFront, joint_front, load_joint, volume
+from archip.search.joint import joint_front
 from archip.search.joint_bench import JointBench, search_joint
+from archip.search.joint_front import JointFront, load_joint, volume
 from archip.spaces.tabular import Tabular
 from benchmarks._machine import result_path, write_result
 
-_SEARCHES = ("cifar10", "cifar100", "in16")
+_TABLES = {
+    "nb201": ("cifar10", "cifar100", "in16"),
+    "nb101": ("cifar10",),
+    "transnas_macro": ("class_object", "class_scene", "room_layout"),
+}
 _STRATEGIES = ("nested", "joint", "alternating", "local_search", "random_search", "nasaic")
+_SETTINGS = ("tight", "loose", "front")
 _QUANTILES = {"tight": 0.35, "loose": 0.9}
-_FLOOR = 0.5
+_FLOORS = {"nb201": 0.5, "nb101": 0.5, "transnas_macro": 0.4}
 _SEEDS, _VOLUMES_AT = 20, (10, 20, 50, 100, 200)
 _COLOURS = ("#2f6fdf", "#e08a1e", "#2e9e6b", "#8e44ad", "#c2185b", "#607d8b", "#b00020")
 
@@ -80,7 +89,9 @@ def _limits(front: JointFront, share: float) -> dict[str, float]:
 def _reference(front: JointFront) -> np.ndarray:
     """Of the volume: the accuracy that counts nothing, then the loose limits in units of the front."""
     columns = (front.cycles_N, front.energy_N, front.area_N)
-    return np.array([_FLOOR, *(np.floor(np.quantile(column, _QUANTILES["loose"])) for column in columns)])
+    return np.array(
+        [_FLOORS[front.about["table"]], *(np.floor(np.quantile(column, _QUANTILES["loose"])) for column in columns)]
+    )
 
 
 def _goals(front: JointFront, setting: str) -> Goals:
@@ -91,32 +102,34 @@ def _goals(front: JointFront, setting: str) -> Goals:
 
 
 @lru_cache(maxsize=1)
-def _bench(path: str, setting: str) -> JointBench:
+def _any_bench(path: str) -> JointBench:
     front = _front(path)
     table = Tabular(front.about["table"], os.environ.get("ARCHIP_DATA"))
-    return JointBench(table, front.about["search"], front.spec, _goals(front, setting))
+    return JointBench(table, front.about["search"], front.spec, _goals(front, "front"))
 
 
-def _searched(plan: Plan, setting: str, strategy: str, seeds: range) -> list[dict[str, Any]]:
-    """Some searches, as JSON."""
+@lru_cache(maxsize=len(_SETTINGS))
+def _bench(path: str, setting: str) -> JointBench:
+    return _any_bench(path).with_goals(_goals(_front(path), setting))
+
+
+def _searched(plan: Plan, setting: str, strategy: str, seed: int) -> dict[str, Any]:
+    """One search, as JSON."""
     if strategy == "nasaic":
         import torch
 
         torch.set_num_threads(1)  # kernels set it to all cores, which makes steps of a small LSTM 50 times slower
-    bench, told = _bench(plan.front, setting), []
-    for seed in seeds:
-        is_front = setting == "front"
-        trace = search_joint(
-            bench,
-            Plug(strategy),
-            seed,
-            plan.budget,
-            plan.most_candidates,
-            volumes_at=plan.volumes_at if is_front else (),
-            reference_4=_reference(_front(plan.front)) if is_front else None,
-        )
-        told.append(vars(trace) | {"seed": seed})
-    return told
+    is_front = setting == "front"
+    trace = search_joint(
+        _bench(plan.front, setting),
+        Plug(strategy),
+        seed,
+        plan.budget,
+        plan.most_candidates,
+        volumes_at=plan.volumes_at if is_front else (),
+        reference_4=_reference(_front(plan.front)) if is_front else None,
+    )
+    return vars(trace) | {"seed": seed}
 
 
 def _told(plan: Plan, setting: str, traces: list[dict[str, Any]], whole: float, optimum: float) -> dict[str, Any]:
@@ -128,10 +141,8 @@ def _told(plan: Plan, setting: str, traces: list[dict[str, Any]], whole: float, 
         "strategy_cpu": round(float(np.mean([t["strategy_s"] for t in traces])), 2),
     }
     if setting == "front":
-        gaps = {
-            q: [1 - t["volumes"][max(v for v in t["volumes"] if v <= q)] / whole for t in traces if t["volumes"]]
-            for q in plan.volumes_at
-        }
+        volumes = [{int(q): v for q, v in t["volumes"].items()} for t in traces if t["volumes"]]
+        gaps = {q: [1 - v[max(at for at in v if at <= q)] / whole for v in volumes] for q in plan.volumes_at}
         return told | {
             "gap": {str(q): [round(float(np.mean(v)), 4), round(float(np.std(v, ddof=1)), 4)] for q, v in gaps.items()}
         }
@@ -152,76 +163,111 @@ def _told(plan: Plan, setting: str, traces: list[dict[str, Any]], whole: float, 
     }
 
 
-def build(folder: Path, spec: ChipSpec, searches: Sequence[str] = _SEARCHES) -> tuple[Path, dict[str, Any]]:
-    """The exact fronts, saved; path of the first one, and what is known of each."""
-    table, told, first = Tabular("nb201", os.environ.get("ARCHIP_DATA")), {}, folder / f"nb201_{_SEARCHES[0]}.npz"
+def build(folder: Path, spec: ChipSpec, table: str, searches: Sequence[str]) -> dict[str, Any]:
+    """The exact fronts of a table, saved; what is known of each."""
+    space, told = Tabular(table, os.environ.get("ARCHIP_DATA")), {}
     for search in searches:
-        began = time.perf_counter()
-        front = joint_front(table, search, spec)
-        path = folder / f"nb201_{search}.npz"
+        began, busy = time.perf_counter(), time.process_time()
+        front, path = joint_front(space, search, spec), front_path(folder, table, search)
         front.save(path)
-        about = {key: value for key, value in front.about.items() if key != "spec"}
-        told[search] = about | {"wall_s": round(time.perf_counter() - began, 1), "bytes": path.stat().st_size}
-        print(search, told[search], flush=True)
-    return first, told
+        about = {key: value for key, value in front.about.items() if key not in ("spec", "question")}
+        seconds = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - busy}
+        about |= {name: round(value, 1) for name, value in seconds.items()}
+        told[f"{table} {search}"] = about | {
+            "bytes": path.stat().st_size,
+            "accuracies": len(np.unique(front.score_N)),
+            "load": round(os.getloadavg()[0], 2),
+        }
+        print(search, told[f"{table} {search}"], flush=True)
+    return told
 
 
-def main(toy: bool, only_build: bool, folder: Path, jobs: int, out: Path | None) -> dict[str, Any]:
+def front_path(folder: Path, table: str, search: str) -> Path:
+    return folder / f"{table}_{search}.npz"
+
+
+def fronts(tables: Sequence[str], folder: Path) -> dict[str, Any]:
+    """The fronts of some tables, beside those of the last results."""
+    known, path = {}, result_path("joint_fronts")
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))["fronts"]
+    for table in tables:
+        known |= build(folder, ChipSpec(), table, _TABLES[table])
+    return {"fronts": known}
+
+
+def main(toy: bool, table: str, seeds: int, folder: Path, jobs: int, out: Path | None) -> dict[str, Any]:
     """Measure, print the table, return the figures."""
     spec = validate(ChipSpec, {"pes": {"total": 512, "step": 64}} if toy else {})
-    path, fronts = build(folder, spec)
-    figures: dict[str, Any] = {"fronts": fronts, "load_before": round(os.getloadavg()[0], 2)}
-    if only_build:
-        return figures
-    plan = Plan(str(path), 2, 20, 300, (10, 20)) if toy else Plan(str(path), _SEEDS, 200, 2200, _VOLUMES_AT)
-    figures |= {"seeds": plan.seeds, "budget": plan.budget, "most_candidates": plan.most_candidates, "settings": {}}
-    _measure(plan, figures, _STRATEGIES, jobs, folder / "joint_partial.json")
+    path = front_path(folder, table, _TABLES[table][0])
+    if toy or not path.exists():
+        build(folder, spec, table, _TABLES[table][:1])
+    plan = Plan(str(path), 2, 20, 300, (10, 20)) if toy else Plan(str(path), seeds, 200, 2200, _VOLUMES_AT)
+    figures: dict[str, Any] = {"table": table, "seeds": plan.seeds, "budget": plan.budget}
+    figures |= {"most_candidates": plan.most_candidates, "settings": {}}
+    _measure(plan, figures, _STRATEGIES, jobs, None if toy else folder / f"joint_searches_{table}.json")
     if out is not None:
         write_text(make_folder(out) / "joint.html", html(figures))
     return figures
 
 
-def again(names: list[str], seeds: int, folder: Path, jobs: int) -> dict[str, Any]:
+def again(names: list[str], seeds: int, table: str, folder: Path, jobs: int) -> dict[str, Any]:
     """The figures of the last whole run, with these methods measured anew."""
-    path = folder / f"nb201_{_SEARCHES[0]}.npz"
+    path = front_path(folder, table, _TABLES[table][0])
     if not path.exists():
-        build(folder, validate(ChipSpec, {}), _SEARCHES[:1])
-    figures = json.loads(result_path("joint").read_text(encoding="utf-8"))
+        build(folder, ChipSpec(), table, _TABLES[table][:1])
+    figures = json.loads(result_path(_result(table)).read_text(encoding="utf-8"))
     plan = Plan(str(path), seeds, figures["budget"], figures["most_candidates"], _VOLUMES_AT)
-    _measure(plan, figures, names, jobs, folder / "joint_partial.json")
-    done = {f"{setting}: {n}" for n in names for setting in figures["settings"]}
-    figures["not_run"] = [what for what in figures.get("not_run", []) if what not in done]
+    _measure(plan, figures, names, jobs, None)
     return {key: value for key, value in figures.items() if key not in ("command", "machine")}
 
 
-def _measure(plan: Plan, figures: dict[str, Any], names: Sequence[str], jobs: int, partial: Path) -> None:
-    """All seeds of these methods in all settings, put into the figures."""
-    front = _front(plan.front)
+def _result(table: str) -> str:
+    return "joint" if table == "nb201" else f"joint_{table}"
+
+
+def _measure(plan: Plan, figures: dict[str, Any], names: Sequence[str], jobs: int, keep: Path | None) -> None:
+    """All seeds of these methods in all settings, put into the figures; searches in the file are not made again."""
+    front, known = _front(plan.front), {}
+    if keep is not None and keep.exists():
+        known = json.loads(keep.read_text(encoding="utf-8"))
+    is_done = {(key, trace["seed"]) for key, traces in known.items() for trace in traces}
+    wanted = [
+        (setting, name, seed)
+        for seed in range(plan.seeds)
+        for name in names
+        for setting in _SETTINGS
+        if (f"{setting} {name}", seed) not in is_done
+    ]
+    for setting, name, trace in _traces(plan, wanted, jobs):
+        known.setdefault(f"{setting} {name}", []).append(trace)
+        print(setting, name, trace["seed"], round(trace["seconds"], 1), "s", flush=True)
+        if keep is not None:
+            write_text(keep, json.dumps(known))
     points = np.column_stack([front.score_N, front.cycles_N, front.energy_N, front.area_N]).astype(float)
     whole = volume(points, _reference(front))
-    wanted = [(setting, name) for name in names for setting in ("tight", "loose", "front")]  # the slow one last
-    half = max(1, plan.seeds // 2)
-    parts: dict[tuple[str, str], list[dict[str, Any]]] = {key: [] for key in wanted}
+    for setting, name in ((setting, name) for name in names for setting in _SETTINGS):
+        traces = [trace for trace in known[f"{setting} {name}"] if trace["seed"] < plan.seeds]
+        best = None if setting == "front" else front.best(_limits(front, _QUANTILES[setting]))
+        here = figures["settings"].setdefault(setting, {"methods": {}})
+        if best is not None:
+            here |= {"limits": _limits(front, _QUANTILES[setting]), "optimum": best.score, "row": best.row}
+        row = _told(plan, setting, traces, whole, best.score if best else 0.0)
+        here["methods"][name] = row | ({} if plan.seeds == figures["seeds"] else {"seeds": plan.seeds})
+        brief = {key: value for key, value in row.items() if key not in ("regret", "std")}
+        print(setting, name, brief, "" if setting == "front" else row["regret"][-1], flush=True)
+
+
+def _traces(plan: Plan, wanted: Sequence[tuple[str, str, int]], jobs: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Setting, method and a search, as they end."""
+    if jobs == 1:
+        for setting, name, seed in wanted:
+            yield setting, name, _searched(plan, setting, name, seed)
+        return
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        futures = {
-            pool.submit(_searched, plan, setting, name, range(at, min(at + half, plan.seeds))): (setting, name)
-            for setting, name in wanted
-            for at in range(0, plan.seeds, half)
-        }
+        futures = {pool.submit(_searched, plan, *search): search for search in wanted}
         for future in as_completed(futures):
-            setting, name = futures[future]
-            parts[setting, name] += future.result()
-            if len(parts[setting, name]) < plan.seeds:
-                continue
-            best = None if setting == "front" else front.best(_limits(front, _QUANTILES[setting]))
-            here = figures["settings"].setdefault(setting, {"methods": {}})
-            if best is not None:
-                here |= {"limits": _limits(front, _QUANTILES[setting]), "optimum": best.score, "row": best.row}
-            row = _told(plan, setting, parts[setting, name], whole, best.score if best else 0.0)
-            here["methods"][name] = row | ({} if plan.seeds == figures["seeds"] else {"seeds": plan.seeds})
-            brief = {key: value for key, value in row.items() if key not in ("regret", "std")}
-            print(setting, name, brief, "" if setting == "front" else row["regret"][-1], flush=True)
-            write_text(partial, json.dumps(figures))
+            yield *futures[future][:2], future.result()
 
 
 def html(figures: dict[str, Any]) -> str:
@@ -274,16 +320,21 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--build", action="store_true", help="the fronts only")
+    parser.add_argument("--tables", nargs="+", choices=list(_TABLES), help="by default all of --build, else nb201")
     parser.add_argument("--folder", type=Path, default=Path("runs/joint"), help="where the fronts are kept")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, help="folder of the page with the plots")
     parser.add_argument("--again", nargs="+", choices=_STRATEGIES, help="measure these alone, into the last results")
-    parser.add_argument("--seeds", type=int, default=_SEEDS, help="of --again")
+    parser.add_argument("--seeds", type=int, default=_SEEDS, help="fewer make a quicker run")
     given = parser.parse_args()
-    if given.again:
-        result = again(given.again, given.seeds, given.folder, given.jobs)
-    else:
-        result = main(given.toy, given.build, given.folder, given.jobs, given.out)
-    if not given.toy:
-        name = "joint_fronts" if given.build else "joint"
-        print(write_result(name, "python -m benchmarks.joint" + (" --build" if given.build else ""), result))
+    command = "python -m benchmarks.joint"
+    if given.build:
+        figures = fronts(given.tables or list(_TABLES), given.folder)
+        print(write_result("joint_fronts", f"{command} --build", figures))
+    for table in () if given.build else given.tables or ["nb201"]:
+        if given.again:
+            figures = again(given.again, given.seeds, table, given.folder, given.jobs)
+        else:
+            figures = main(given.toy, table, given.seeds, given.folder, given.jobs, given.out)
+        if not given.toy:
+            print(write_result(_result(table), f"{command} --tables {table}", figures))

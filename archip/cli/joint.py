@@ -15,7 +15,7 @@ from archip.core.errors import UserError
 from archip.core.units import format_quantity
 
 if TYPE_CHECKING:
-    from archip.search.joint import JointFront, JointPoint
+    from archip.search.joint_front import JointFront, JointPoint
 
 __all__ = ["register"]
 
@@ -60,7 +60,8 @@ def register(app: typer.Typer) -> None:
           archip joint my_table.yaml --data tables/ --json
         """
         from archip.search.chip import load_spec
-        from archip.search.joint import front_file, joint_front, load_joint
+        from archip.search.joint import answers, front_file, joint_front
+        from archip.search.joint_front import load_joint
         from archip.spaces.tabular import Tabular
 
         bounds = _bounds(limits)
@@ -68,11 +69,11 @@ def register(app: typer.Typer) -> None:
         path = out or front_file(space, metric, chips, tolerance)
         if rebuild or not path.exists():
             with RichProgress(Console(stderr=True), quiet) as progress:
-                found = joint_front(space, metric, chips, tolerance, _Bar(progress).advanced)
+                found = joint_front(space, metric, chips, tolerance, progress)
             found.save(path)
         else:
             found = load_joint(path)
-            if not found.answers(space, metric, chips, tolerance):
+            if not answers(found, space, metric, chips, tolerance):
                 raise UserError("answers another question", str(path), "--rebuild, or another --out")
         best = found.best(bounds)
         if as_json:
@@ -82,21 +83,6 @@ def register(app: typer.Typer) -> None:
             _show(Console(), found, path, bounds, space)
         if best is None:
             raise typer.Exit(_NOT_FEASIBLE)
-
-
-class _Bar:
-    """Kinds of networks done, on a progress bar that begins when their number is known."""
-
-    def __init__(self, progress: RichProgress) -> None:
-        self._progress, self._handle, self._done = progress, None, 0
-
-    def advanced(self, done: int, total: int, points: int) -> None:
-        if self._handle is None:
-            self._handle = self._progress.start("kinds of networks", total)
-        self._progress.advance(self._handle, done - self._done, points=points)
-        self._done = done
-        if done == total:
-            self._progress.finish(self._handle)
 
 
 def _bounds(text: str) -> dict[str, float]:

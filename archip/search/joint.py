@@ -7,16 +7,15 @@ least cycles and least energy are met already is dropped, then one whose relaxed
 above the staircase; of any other the missing points are found one by one by branch and bound (`_joint_kernels.py`).
 A network is one chain, a layer at a time, as in NASAIC: two cores share its layers out, they do not work at once.
 
-Legend: N points, K most cores of a chip.
+Legend: N points, L distinct layers, P known points, D core designs.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,149 +23,26 @@ from typing import Any
 import numpy as np
 
 from archip.core.candidate import digest
-from archip.core.errors import UserError
-from archip.core.files import make_folder, replacing
-from archip.core.registry import validate
+from archip.core.protocols import Progress
 from archip.hardware.chip._kernels import lasting, undominated
-from archip.hardware.chip.space import ChipSpec, CoreDesign, n_chips
+from archip.hardware.chip.space import ChipSpec, n_chips
 from archip.hardware.schedule._label_dp import NEVER
-from archip.search._joint_kernels import chips_of, stair_volume, sweep
+from archip.search._joint_kernels import chips_of, sweep
 from archip.search.chip import cache_folder
-from archip.search.joint_table import Prices, Profiles, prices_of, profiles_of
+from archip.search.joint_front import FORMAT, JointFront
+from archip.search.joint_table import Prices, Profiles, prices_of, profiles_of, refuse_unknown
 from archip.spaces.tabular import Tabular
 
-__all__ = [
-    "JointFront",
-    "JointPoint",
-    "front_file",
-    "joint_front",
-    "lasting_cores",
-    "load_joint",
-    "merged",
-    "swept",
-    "volume",
-]
+__all__ = ["answers", "front_file", "joint_front", "lasting_cores", "merged", "swept"]
 
-_FORMAT = 1
 _ROOM = 1 << 16
 _MOST_NODES = 1 << 22  # of one branch and bound; a run that needs more says so in its counts
 _COUNTS = ("corner", "relaxation", "solved", "unproven")
-_COLUMNS = ("score_N", "cycles_N", "energy_N", "area_N", "row_N", "profile_N", "designs_N2")
 
 
-@dataclass(frozen=True)
-class JointPoint:
-    """One network on one chip; `row` is the network's in the table."""
-
-    score: float
-    latency_cycles: int
-    energy_j: float
-    area_mm2: float
-    row: int
-    cores: tuple[CoreDesign, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class JointFront:
-    """The front: rows in falling order of accuracy, then by area, cycles, energy.
-
-    Attributes:
-        score_N: the test metric, signed: more is better. cycles_N. energy_N: in units of `energy_unit_j`. area_N: um^2.
-        row_N: of the table. profile_N: number of the network's profile. designs_N2: of the spec, -1 absent.
-        about: table, search, spec, tolerance, seconds and what became of the chips, as JSON.
-    """
-
-    score_N: np.ndarray
-    cycles_N: np.ndarray
-    energy_N: np.ndarray
-    area_N: np.ndarray
-    row_N: np.ndarray
-    profile_N: np.ndarray
-    designs_N2: np.ndarray
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.score_N)
-
-    @property
-    def spec(self) -> ChipSpec:
-        return validate(ChipSpec, self.about["spec"])
-
-    @property
-    def energy_unit_j(self) -> float:
-        return self.spec.mac_j / 100
-
-    def point(self, n: int) -> JointPoint:
-        designs = self.spec.designs
-        cores = tuple(designs[d] for d in self.designs_N2[n].tolist() if d >= 0)
-        energy_j, area_mm2 = float(self.energy_N[n]) * self.energy_unit_j, int(self.area_N[n]) / 1e6
-        return JointPoint(float(self.score_N[n]), int(self.cycles_N[n]), energy_j, area_mm2, int(self.row_N[n]), cores)
-
-    def within(self, limits: Mapping[str, float]) -> np.ndarray:
-        """[N] which points keep limits ``latency_cycles``, ``latency_s``, ``energy_j``, ``area_mm2``."""
-        values = {
-            "latency_cycles": self.cycles_N,
-            "latency_s": self.cycles_N / self.spec.clock_hz,
-            "energy_j": self.energy_N * self.energy_unit_j,
-            "area_mm2": self.area_N / 1e6,
-        }
-        kept_N = np.ones(len(self), bool)
-        for name, bound in limits.items():
-            if name not in values:
-                raise UserError(f"unknown metric {name!r}", "limits", f"one of {', '.join(values)}")
-            kept_N &= values[name] <= bound * (1 + 1e-12)
-        return kept_N
-
-    def best(self, limits: Mapping[str, float]) -> JointPoint | None:
-        """The most accurate network that has a chip within the limits, proven; None where there is none."""
-        rows = np.flatnonzero(self.within(limits))
-        return self.point(int(rows[0])) if len(rows) else None
-
-    def answers(self, space: Tabular, search: str | None, spec: ChipSpec | None, tolerance: float) -> bool:
-        """Whether this is the front of these, built from the same files."""
-        return self.about["question"] == _question(space, search, spec, tolerance)
-
-    def save(self, path: Path) -> None:
-        make_folder(path.parent)
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            columns = {name: getattr(self, name) for name in _COLUMNS}
-            np.savez_compressed(file, about=np.array(json.dumps(self.about)), format=np.array(_FORMAT), **columns)
-
-
-def load_joint(path: Path) -> JointFront:
-    """A front that was saved.
-
-    Raises:
-        UserError: no such file, or no joint front.
-    """
-    try:
-        with np.load(path) as saved:
-            if int(saved["format"]) != _FORMAT:
-                raise UserError("was written by another version", str(path), "build it again")
-            return JointFront(*(saved[name] for name in _COLUMNS), about=json.loads(str(saved["about"])))
-    except (OSError, ValueError, KeyError):
-        raise UserError("is no joint front", str(path), "a file that `archip joint` wrote") from None
-
-
-def volume(points_N4: np.ndarray, reference_4: np.ndarray) -> float:
-    """Volume that points (score, cycles, energy, area) dominate down to a reference score and up to the limits.
-
-    A sum of slabs: between two scores, what all points of the higher one or more dominate in three metrics.
-    """
-    inside = (points_N4[:, 0] > reference_4[0]) & (points_N4[:, 1:] <= reference_4[1:]).all(axis=1)
-    if not inside.any():
-        return 0.0
-    points_N4 = points_N4[inside]
-    order = np.lexsort((points_N4[:, 2], points_N4[:, 1], points_N4[:, 3]))
-    points_N4 = points_N4[order]
-    total = 0.0
-    levels = np.unique(points_N4[:, 0])[::-1]
-    floors = np.append(levels[1:], reference_4[0])
-    for level, floor in zip(levels, floors, strict=True):
-        some = points_N4[points_N4[:, 0] >= level]
-        corners = np.ascontiguousarray(some[:, [3, 1, 2]])
-        total += (level - floor) * stair_volume(corners, reference_4[[3, 1, 2]])
-    return total
+def answers(front: JointFront, space: Tabular, search: str | None, spec: ChipSpec | None, tolerance: float) -> bool:
+    """Whether this is the front of these, built from the same files."""
+    return front.about["question"] == _question(space, search, spec, tolerance)
 
 
 def _question(space: Tabular, search: str | None, spec: ChipSpec | None, tolerance: float) -> str:
@@ -176,7 +52,7 @@ def _question(space: Tabular, search: str | None, spec: ChipSpec | None, toleran
     rows = hashlib.sha256(table.metric(asked.test[0]).tobytes() + table.keys.codes_NG.tobytes()).hexdigest()
     networks = None if table.spec.networks is None else asdict(table.spec.networks)
     spec = spec or ChipSpec()
-    return digest([name, asked.test, rows, networks, list(table.knobs), asdict(spec), tolerance, space.merge, _FORMAT])
+    return digest([name, asked.test, rows, networks, list(table.knobs), asdict(spec), tolerance, space.merge, FORMAT])
 
 
 def front_file(space: Tabular, search: str | None, spec: ChipSpec | None, tolerance: float = 0.0) -> Path:
@@ -190,7 +66,7 @@ def joint_front(
     search: str | None = None,
     spec: ChipSpec | None = None,
     tolerance: float = 0.0,
-    advanced: Callable[[int, int, int], None] = lambda done, total, points: None,
+    progress: Progress | None = None,
 ) -> JointFront:
     """The front of a table and a space of chips.
 
@@ -200,23 +76,30 @@ def joint_front(
         spec: chips with one or two cores, priced by `maestro`; by default NASAIC's.
         tolerance: 0 for the exact front; with q, every point of it is met by one that is returned with at most (1 + q)
             times its energy and no worse in anything else.
-        advanced: told how many profiles of how many are done, and how many points there are.
+        progress: shows networks read, layers of their kinds, and kinds done.
+
+    Raises:
+        UserError: a table whose networks cannot be built, or a space of chips that is not known here.
     """
     began = time.perf_counter()
     spec = spec or ChipSpec()
+    refuse_unknown(spec)
     name, asked = space.rows.search(search)
-    profiles = profiles_of(space, name)
+    profiles = profiles_of(space, name, progress)
     prices = prices_of(profiles.layers, spec)
     relevant = profiles.relevant
     known, found = np.zeros((0, 3), np.int64), []
-    counts = np.zeros(len(_COUNTS), np.int64)
-    n_priced = 0
-    for done, profile in enumerate(relevant.tolist()):
-        points, n_pairs = _of_profile(prices, profiles.counts_NL[profile], known, tolerance, counts)
+    counts, cores_of, n_priced = np.zeros(len(_COUNTS), np.int64), {}, 0
+    handle = None if progress is None else progress.start("kinds of networks", len(relevant))
+    for profile in relevant.tolist():
+        points, n_pairs = _of_profile(prices, profiles.counts_NL[profile], known, tolerance, counts, cores_of)
         n_priced += n_pairs
         found.append(np.column_stack([np.full(len(points), profile), points]))
         known = merged(known, points[:, [2, 0, 1]])
-        advanced(done + 1, len(relevant), sum(map(len, found)))
+        if progress is not None:
+            progress.advance(handle, points=sum(map(len, found)))
+    if progress is not None:
+        progress.finish(handle)
     about = {
         "table": space.rows.name,
         "search": name,
@@ -237,13 +120,24 @@ def joint_front(
 
 
 def _of_profile(
-    prices: Prices, count_L: np.ndarray, known_P3: np.ndarray, tolerance: float, counts: np.ndarray
+    prices: Prices,
+    count_L: np.ndarray,
+    known_P3: np.ndarray,
+    tolerance: float,
+    counts: np.ndarray,
+    cores_of: dict[bytes, np.ndarray],
 ) -> tuple[np.ndarray, int]:
-    """Points (cycles, energy, area, two designs) of one profile below the known (area, cycles, energy)."""
+    """Points (cycles, energy, area, two designs) of one profile below the known (area, cycles, energy).
+
+    `cores_of` keeps the cores that matter, which depend on what layers there are, not on how many of each.
+    """
     on, spec = count_L > 0, prices.spec
     cycles_DL, energy_DL = (np.ascontiguousarray(table[:, on]) for table in (prices.cycles_DL, prices.energy_DL))
     area_D, use_DR = prices.area_D(count_L), prices.use_DR
-    cores = lasting_cores(cycles_DL, energy_DL, area_D, use_DR)
+    key = on.tobytes()
+    if key not in cores_of:
+        cores_of[key] = lasting_cores(cycles_DL, energy_DL, area_D, use_DR)
+    cores = cores_of[key]
     cycles_DL, energy_DL, area_D, use_DR = cycles_DL[cores], energy_DL[cores], area_D[cores], use_DR[cores]
     chips = chips_of(cycles_DL, energy_DL, area_D, use_DR, spec.totals_R, count_L[on], spec.min_cores, spec.cores)
     points = swept(chips, cycles_DL, energy_DL, count_L[on], known_P3, tolerance, counts)
@@ -291,6 +185,8 @@ def swept(
 
 def merged(known_P3: np.ndarray, new_P3: np.ndarray) -> np.ndarray:
     """Points (area, cycles, energy) of both that nothing beats, by area."""
+    if not len(new_P3):
+        return known_P3
     points = np.concatenate([known_P3, new_P3])
     points = points[np.lexsort(points.T[::-1])]
     return points[lasting(points)]

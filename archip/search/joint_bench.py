@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -27,7 +27,8 @@ from archip.core.rng import generator
 from archip.hardware.chip.space import ChipSpec
 from archip.hardware.schedule._label_dp import NEVER
 from archip.search._joint_kernels import assign, chips_of
-from archip.search.joint import lasting_cores, merged, swept, volume
+from archip.search.joint import lasting_cores, merged, swept
+from archip.search.joint_front import volume
 from archip.search.joint_table import Prices, Profiles, prices_of, profiles_of
 from archip.spaces.chip import Chip, Core
 from archip.spaces.product import ProductSpace
@@ -57,6 +58,12 @@ class JointBench:
     search: str
     spec: ChipSpec
     goals: Goals
+
+    def with_goals(self, goals: Goals) -> JointBench:
+        """The same table and chips with other goals; what is known of the networks is shared."""
+        other = replace(self, goals=goals)
+        vars(other).update(profiles=self.profiles, prices=self.prices)
+        return other
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -139,7 +146,10 @@ class JointBench:
 
     def _designed(self, profile: int, least: str) -> dict[str, Any]:
         of, spec, use_DR = self.of_profile(profile), self.spec, self.prices.use_DR
-        cores = lasting_cores(of.cycles_DL, of.energy_DL, of.area_D, use_DR)
+        key = (self.profiles.counts_NL[profile] > 0).tobytes()  # the numbers of layers do not matter here
+        if key not in self._known:
+            self._known[key] = lasting_cores(of.cycles_DL, of.energy_DL, of.area_D, use_DR)
+        cores = self._known[key]
         chips = chips_of(
             of.cycles_DL[cores], of.energy_DL[cores], of.area_D[cores], use_DR[cores], spec.totals_R, of.count_L,
             spec.min_cores, spec.cores,

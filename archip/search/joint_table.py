@@ -11,7 +11,7 @@ Legend: N profiles, L distinct layers, D core designs.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from archip.core import registry
 from archip.core.errors import UserError, nearest
+from archip.core.protocols import Progress
 from archip.core.record import metric
 from archip.data._table_spec import Networks
 from archip.hardware.chip._layer_prices import layer_prices
@@ -30,7 +31,9 @@ from archip.search._joint_kernels import unbeaten
 from archip.spaces._network import NetworkSpace
 from archip.spaces.tabular import Tabular
 
-__all__ = ["Prices", "Profiles", "prices_of", "profiles_of"]
+__all__ = ["Prices", "Profiles", "prices_of", "profiles_of", "refuse_unknown"]
+
+_STRIDE = 256  # rows between two signs of progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +63,8 @@ class Profiles:
         return unbeaten(self.counts_NL, self.score_N)
 
 
-def profiles_of(space: Tabular, search: str) -> Profiles:
-    """Read the networks of a table for one of its searches.
+def profiles_of(space: Tabular, search: str, progress: Progress | None = None) -> Profiles:
+    """Read the networks of a table for one of its searches: one graph is built for each kind of layers.
 
     Raises:
         UserError: the table does not say what its networks are, or not for this search.
@@ -75,7 +78,7 @@ def profiles_of(space: Tabular, search: str) -> Profiles:
         raise UserError(f"{networks.space} is no space of networks", f"{table.name}: networks.space")
     best: dict[str, int] = {}
     key_of: dict[int, str] = {}
-    for row in np.unique([space.row(g) for g in space.enumerate()]).tolist():
+    for row in _shown(space.distinct_N.tolist(), "networks", progress):
         if np.isfinite(score_M[row]):
             key = key_of[row] = nets.layers_key(_genotype(networks, space.genotype(row)))
             if key not in best or score_M[row] > score_M[best[key]]:
@@ -83,7 +86,7 @@ def profiles_of(space: Tabular, search: str) -> Profiles:
     rows = np.array(list(best.values()))
     tables = [
         LayerTable.of_workload(workload(nets.graph(_genotype(networks, space.genotype(row)), shape, n_outputs)))
-        for row in rows.tolist()
+        for row in _shown(rows.tolist(), "layers of kinds", progress)
     ]
     shapes = np.concatenate([np.stack([getattr(t, f.name) for f in fields(t)], axis=1) for t in tables])
     distinct_LF, which = np.unique(shapes, axis=0, return_inverse=True)
@@ -91,6 +94,18 @@ def profiles_of(space: Tabular, search: str) -> Profiles:
     np.add.at(counts_NL, (np.repeat(np.arange(len(rows)), [len(t) for t in tables]), which.reshape(-1)), 1)
     counts_NL, merged_N = np.unique(counts_NL, axis=0, return_inverse=True)
     return _ordered(LayerTable(*distinct_LF.T), counts_NL, merged_N.reshape(-1), rows, score_M, list(best), key_of)
+
+
+def _shown(rows: Sequence[int], what: str, progress: Progress | None) -> Iterator[int]:
+    """The rows, with a bar of how many are done."""
+    handle = None if progress is None else progress.start(what, len(rows))
+    for begin in range(0, len(rows), _STRIDE):
+        part = rows[begin : begin + _STRIDE]
+        yield from part
+        if progress is not None:
+            progress.advance(handle, len(part))
+    if progress is not None:
+        progress.finish(handle)
 
 
 def _ordered(
@@ -181,11 +196,11 @@ class Prices:
         return np.ceil(maestro.area_um2(self.pes_D, self.width_D, l1_D, l2_D)).astype(np.int64)
 
 
-def prices_of(layers: LayerTable, spec: ChipSpec) -> Prices:
-    """Every distinct layer on every core design of a space of chips with one or two cores.
+def refuse_unknown(spec: ChipSpec) -> None:
+    """Raise where joint fronts do not know a space of chips.
 
     Raises:
-        UserError: a space that joint fronts do not know.
+        UserError: naming the option.
     """
     if spec.cores > 2:
         raise UserError("joint fronts are of chips with one or two cores", "cores", "2")
@@ -195,6 +210,15 @@ def prices_of(layers: LayerTable, spec: ChipSpec) -> Prices:
             raise UserError(f"joint fronts do not know {getattr(spec, option)!r}", option, str(value))
     if spec.mapping == "free":
         raise UserError("joint fronts have one mapping a layer and core", "mapping", "fixed or fastest")
+
+
+def prices_of(layers: LayerTable, spec: ChipSpec) -> Prices:
+    """Every distinct layer on every core design of a space of chips with one or two cores.
+
+    Raises:
+        UserError: a space that joint fronts do not know.
+    """
+    refuse_unknown(spec)
     parts = [layer_prices(layers, spec, name) for name in spec.dataflows]
     *costs, pes, width = zip(*parts, strict=True)
     cycles_DL, energy_DL, l1_DL, l2_DL = (np.concatenate(part, axis=1)[0] for part in costs)

@@ -51,7 +51,12 @@ class Tabular:
     @cached_property
     def size(self) -> float:
         """Number of different networks."""
-        return len(np.unique(self._same_N))
+        return len(self.distinct_N)
+
+    @cached_property
+    def distinct_N(self) -> np.ndarray:
+        """[networks] the first row of each different network."""
+        return np.unique(self._same_N)
 
     @cached_property
     def _same_N(self) -> np.ndarray:
@@ -110,7 +115,7 @@ class Tabular:
         return map(self.genotype, self._steps.neighbours(self.row(genotype)))
 
     def enumerate(self) -> Iterator[dict[str, Any]]:
-        return map(self.genotype, np.unique(self._same_N).tolist())
+        return map(self.genotype, self.distinct_N.tolist())
 
     def decide(self, choose: Callable[[str, Sequence[int]], int]) -> dict[str, Any]:
         """The genotype of a row of decisions; only codes that some row still has are offered."""

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from archip.cli.main import app
-from archip.search.joint import load_joint
+from archip.search.joint_front import load_joint
 
 TABLE = """title: toy
 source: none

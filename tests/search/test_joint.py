@@ -1,5 +1,6 @@
 """The joint front against brute force: every network, every set of cores, every assignment of layers to cores."""
 
+import re
 from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
@@ -12,11 +13,14 @@ from archip.hardware.chip.space import ChipSpec
 from archip.hardware.chip.table import cost_table
 from archip.hardware.schedule._label_dp import NEVER
 from archip.ir.workload import workload
-from archip.search.joint import joint_front, load_joint, volume
+from archip.search.joint import joint_front
+from archip.search.joint_front import load_joint, volume
 from archip.search.joint_table import profiles_of
+from archip.spaces.nb101 import NB101
 from archip.spaces.nb201 import NB201
 from archip.spaces.resnet9 import ResNet9
 from archip.spaces.tabular import Tabular
+from archip.spaces.transnas_macro import TransNASMacro
 
 NETS = ResNet9(stem=(2, 4), filters=(2, 4), skips=(0, 1, 2), blocks=2)
 HEAD = """title: toy
@@ -32,6 +36,7 @@ NETWORKS = """networks:
   options: {stem: [2, 4], filters: [2, 4], skips: [0, 1, 2], blocks: 2}
   inputs: {toy: "1x8x8:3"}
 """
+GENES = re.compile("genes: .*")
 SPACES = (
     {"pes": {"total": 128, "step": 32}, "bandwidth": {"total": "6 GB/s", "step": "2 GB/s"}},
     {"pes": {"total": 40, "step": 8}, "dataflows": ["eyeriss", "shidiannao"], "mapping": "fastest"},
@@ -51,12 +56,12 @@ def toy(folder, rng, n_networks):
     return Tabular(str(path))
 
 
-def brute_force(space, spec):
+def brute_force(space, spec, nets=NETS):
     """Set of (accuracy, cycles, energy, area) that nothing beats; each network priced by itself."""
     points = []
     for genes in space.enumerate():
         accuracy = space.rows.metric("test")[space.row(genes)]
-        table = cost_table({"n": workload(NETS.graph(genes, (1, 8, 8), 3))}, spec)
+        table = cost_table({"n": workload(nets.graph(genes, (1, 8, 8), 3))}, spec)
         n_layers = len(table.layers)
         for n_cores in range(spec.min_cores, spec.cores + 1):
             which = np.array(list(product(range(n_cores), repeat=n_layers)))
@@ -89,6 +94,64 @@ def test_the_front_is_what_brute_force_finds(tmp_path, number, seed):
     assert len(expected) > 10
     assert {tuple(p) for p in told(front)} == {tuple(p) for p in expected}
     assert front.about["unproven"] == 0
+
+
+CELLS = NB101(channels=4, stacks=2, cells=1)
+MODULES = TransNASMacro(channels=2, blocks=1)
+
+
+def cells(folder, rng, n_networks):
+    """A table of small NAS-Bench-101 cells, some of them written in several ways."""
+    rows = []
+    while len(rows) < n_networks:
+        genes = CELLS.sample(rng)
+        n = genes["vertices"]
+        if n <= 4:
+            bits = "".join(str(genes[f"edge_{a}_{b}"]) for a, b in combinations(range(n), 2))
+            operators = [genes[f"op_{v}"] for v in range(1, n - 1)]
+            accuracy = 50 + 3 * sum("conv" in operator for operator in operators) + rng.integers(4)
+            rows.append(f"{n},{bits},{'-'.join(operators)},{accuracy}")
+    (folder / "toy.csv").write_text("\n".join(["n,bits,ops,acc", *dict.fromkeys(rows)]))
+    names = "[conv3x3, conv1x1, maxpool3x3]"
+    keys = f"graph: {{vertices: n, edges: bits, operators: ops, names: {names}}}\nduplicates: mean"
+    networks = "{space: nb101, options: {channels: 4, stacks: 2, cells: 1}, inputs: {toy: '1x8x8:3'}}"
+    path = folder / f"cells{rng.integers(1 << 40)}.yaml"
+    path.write_text(GENES.sub(keys, HEAD) + f"networks: {networks}")
+    return Tabular(str(path))
+
+
+def modules(folder, rng, n_networks):
+    """Rows of one task among those of two; the other's are better."""
+    every = [
+        genes
+        for genes in MODULES.enumerate()
+        if list(genes.values()).count("normal") == 2 and "none" in genes["module5"]
+    ]
+    codes = {"none": 0, "normal": 1, "double": 2, "halve": 3, "double_halve": 4}
+    rows = ["task,arch,acc"]
+    for i in rng.choice(len(every), n_networks, replace=False):
+        arch = "".join(str(codes[kind]) for kind in every[i].values())
+        rows += [f"mine,{arch},{rng.integers(50, 60)}", f"other,{arch},{rng.integers(60, 70)}"]
+    (folder / "toy.csv").write_text("\n".join(rows))
+    values = ", ".join(f"'{code}': {kind}" for kind, code in codes.items())
+    keys = f"genes: [{{column: arch, name: module, split: '', values: {{{values}}}}}]\nwhere: {{task: mine}}"
+    networks = "{space: transnas_macro, options: {channels: 2, blocks: 1}, inputs: {toy: '1x8x8:3'}}"
+    path = folder / f"modules{rng.integers(1 << 40)}.yaml"
+    path.write_text(GENES.sub(keys, HEAD) + f"networks: {networks}")
+    return Tabular(str(path))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("table", "nets", "n_networks"), [(cells, CELLS, 14), (modules, MODULES, 3)])
+def test_tables_of_other_spaces(tmp_path, table, nets, n_networks, seed):
+    """Layers that several profiles share, and profiles with equal layers in other numbers."""
+    rng = np.random.default_rng([11, seed])
+    space, spec = table(tmp_path, rng, n_networks), validate(ChipSpec, SPACES[0])
+    front = joint_front(space, "toy", spec)
+    expected = brute_force(space, spec, nets)
+    assert len(expected) > 10
+    assert len(np.unique(expected[:, 0])) > (table is cells)
+    assert {tuple(p) for p in told(front)} == {tuple(p) for p in expected}
 
 
 def test_a_point_is_what_its_network_costs_on_its_chip(tmp_path):

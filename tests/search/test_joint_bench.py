@@ -11,8 +11,9 @@ from archip.core.registry import validate
 from archip.hardware.chip.space import ChipSpec
 from archip.hardware.chip.table import cost_table
 from archip.ir.workload import workload
-from archip.search.joint import joint_front, volume
+from archip.search.joint import joint_front
 from archip.search.joint_bench import TASK, JointBench, search_joint
+from archip.search.joint_front import volume
 from archip.spaces.resnet9 import ResNet9
 from archip.spaces.tabular import Tabular
 
