@@ -32,7 +32,7 @@ def candidate(a, b):
 def test_the_gradient_is_that_of_log_probability_and_entropy():
     """Against finite differences of advantage * log p + entropy * H."""
     strategy = started(entropy=0.3)
-    strategy._logits_GV += np.array([[0.2, -0.5, 1.0], [0.4, -0.1, 0.0]])
+    strategy._policy.logits_GV += np.array([[0.2, -0.5, 1.0], [0.4, -0.1, 0.0]])
     decisions = (Decision("net.t/a", (0, 1, 2), 2), Decision("net.t/b", (0, 1), 0))
 
     def objective(logits):
@@ -42,11 +42,11 @@ def test_the_gradient_is_that_of_log_probability_and_entropy():
             total += 0.7 * np.log(p[code]) - 0.3 * (p * np.log(p)).sum()
         return total
 
-    gradient = strategy._gradient(Episode(decisions, 0.0), 0.7)
+    gradient = strategy._policy.gradient(decisions, 0.7, strategy.entropy)
     for g, v in np.ndindex(2, 3):
         step = np.zeros((2, 3))
         step[g, v] = 1e-6
-        slope = (objective(strategy._logits_GV + step) - objective(strategy._logits_GV - step)) / 2e-6
+        slope = (objective(strategy._policy.logits_GV + step) - objective(strategy._policy.logits_GV - step)) / 2e-6
         assert gradient[g, v] == pytest.approx(slope, abs=1e-6)
 
 
@@ -54,14 +54,14 @@ def test_the_baseline_is_the_moving_average_and_the_first_step_of_adam_is_the_ra
     strategy = started(lr=0.5, momentum=0.9)
     decisions = (Decision("net.t/a", (0, 1, 2), 1), Decision("net.t/b", (0, 1), 0))
     strategy.learn([Episode(decisions, 1.0)])
-    assert (strategy._baseline, np.abs(strategy._logits_GV).max()) == (1.0, 0.0)  # nothing to compare with yet
+    assert (strategy._baseline, np.abs(strategy._policy.logits_GV).max()) == (1.0, 0.0)  # nothing to compare with yet
     strategy = started(lr=0.5, momentum=0.9)
     strategy.learn([Episode(decisions, 1.0), Episode(decisions, 3.0)])
     assert strategy._baseline == pytest.approx(1.2)  # 0.9 * 1 + 0.1 * 3
     # Second step, the first with a gradient g: m = 0.1 g / (1 - 0.81), v = 0.001 g^2 / (1 - 0.998001)
     size = 0.5 * (0.1 / 0.19) / np.sqrt(0.001 / 0.001999)
-    assert strategy._logits_GV[0].tolist() == pytest.approx([-size, size, -size], rel=1e-6)
-    assert strategy._logits_GV[1].tolist() == pytest.approx([size, -size, 0.0], rel=1e-6)
+    assert strategy._policy.logits_GV[0].tolist() == pytest.approx([-size, size, -size], rel=1e-6)
+    assert strategy._policy.logits_GV[1].tolist() == pytest.approx([size, -size, 0.0], rel=1e-6)
 
 
 def test_rewards_rank_what_breaks_a_limit_or_fails_below_all_else():
