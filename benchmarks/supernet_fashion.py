@@ -10,8 +10,8 @@ accuracies that are compared are of the 10,000 test images; choices are made on 
 Expected before the first run: the supernet takes at most 40 minutes of one core; Spearman's rank correlation over the
 20 is at least 0.8; in each budget the sub-network loses at most 0.5 points to the same network trained alone.
 Networks trained alone differ by some 0.3 points from seed to seed, so that neighbours in rank may change places.
-`--longer` was added after the first numbers (sub-networks lose points at equal epochs): a supernet of three times the
-epochs beside the same networks trained alone.
+Added after the first numbers (sub-networks lose some 3 points, and `supernet_rules` saw uniform paths ahead): a second
+supernet with uniform paths and as many passes, 48 epochs of one network a step; expected to lose less.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,26 +36,38 @@ from archip.nets.supernet import SuperNet
 from archip.spaces.resnet9 import ResNet9
 from archip.train.calibration import batches, recalibrate
 from archip.train.loop import Recipe, evaluate, fit
+from archip.train.rule import Rule
 from archip.train.rules.sandwich import Sandwich
+from archip.train.rules.uniform import Uniform
 from benchmarks._machine import write_result
 
 SPACE = ResNet9(stem=(4, 8, 16), filters=(8, 16, 32), skips=(0, 1, 2), blocks=3)
-LIMIT, EPOCHS, LONGER, BATCH, LR = 12_000, 12, 36, 64, 1e-2
+LIMIT, EPOCHS, BATCH, LR = 12_000, 12, 64, 1e-2
+SUPERNETS: dict[str, tuple[Rule, int]] = {"sandwich": (Sandwich(), EPOCHS), "uniform": (Uniform(), 4 * EPOCHS)}
 N_RANDOM, N_ALONE = 200, 20
 BUDGETS = (1.0e6, 3.0e6, 11e6)  # multiply-accumulates
 FOLDER = Path("build/supernet_fashion")
 Genotype = dict[str, Any]
 
 
-def main(minutes: float, longer: bool = False, limit: int = LIMIT, folder: Path = FOLDER) -> dict[str, Any] | None:
-    """Go on for some minutes; the result once everything is measured, else None."""
+def main(
+    minutes: float, names: Sequence[str] = (*SUPERNETS,), now: bool = False, folder: Path = FOLDER
+) -> dict[str, Any] | None:
+    """Go on for some minutes; the result once everything is measured, else None.
+
+    Args:
+        names: of supernets.
+        now: take the networks that are trained alone so far.
+    """
     torch.set_num_threads(1)
     end = time.monotonic() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
-    data = FashionMnist(limit=limit).load()
-    net, seconds = _supernet(data, EPOCHS, folder)
+    data = FashionMnist(limit=LIMIT).load()
+    net, _ = _supernet(data, "sandwich", folder)
     sampled = _kept(folder / "sampled.json", lambda: _sampled(net, data))
     rows = _chosen(sampled)
+    if now:
+        rows = [row for number, row in enumerate(rows) if (folder / f"alone{number}.json").exists()]
     for number, row in enumerate(rows):
         path = folder / f"alone{number}.json"
         if time.monotonic() > end and not path.exists():
@@ -63,10 +76,12 @@ def main(minutes: float, longer: bool = False, limit: int = LIMIT, folder: Path 
         row |= _kept(path, lambda row=row: _alone(data, row))
         print(f"{number:2} {row['macs']:12.0f} {row['alone']:.4f}", flush=True)
     setup = {"space": asdict(SPACE), "train_images": len(data.splits["train"][0]), "recipe": _recipe(EPOCHS).to_json()}
-    result = {"setup": setup, f"{EPOCHS}_epochs": _judged(net, data, rows) | seconds}
-    if longer:
-        net, seconds = _supernet(data, LONGER, folder)
-        result[f"{LONGER}_epochs"] = _judged(net, data, rows) | seconds
+    result = {"setup": setup}
+    for name in names:
+        net, seconds = _supernet(data, name, folder)
+        for number, row in enumerate(rows):
+            row |= _kept(folder / f"{name}{number}.json", lambda net=net, row=row: _shared(net, data, row))
+        result[name] = _judged(rows) | seconds
     return result | {"sampled": sampled}
 
 
@@ -74,11 +89,12 @@ def _recipe(epochs: int) -> Recipe:
     return Recipe(epochs=epochs, batch=BATCH, lr=LR, keep="last")
 
 
-def _supernet(data: DataSet, epochs: int, folder: Path) -> tuple[SuperNet, dict[str, float]]:
+def _supernet(data: DataSet, name: str, folder: Path) -> tuple[SuperNet, dict[str, float]]:
+    rule, epochs = SUPERNETS[name]
     net, path = SuperNet(SPACE, data.input_shape, data.n_outputs, 0), folder / f"supernet{epochs}.safetensors"
-    trained = fit(net, data, _recipe(epochs), 0, checkpoint=path, rule=Sandwich())
-    print(f"supernet: {epochs} epochs, {trained.seconds:.0f} s, loss {trained.history[-1]['loss']:.3f}", flush=True)
-    return net, {"seconds": trained.seconds}
+    trained = fit(net, data, _recipe(epochs), 0, checkpoint=path, rule=rule)
+    print(f"{name}: {epochs} epochs, {trained.seconds:.0f} s, loss {trained.history[-1]['loss']:.3f}", flush=True)
+    return net, {"epochs": epochs, "seconds": trained.seconds}
 
 
 def _sampled(net: SuperNet, data: DataSet) -> list[dict[str, Any]]:
@@ -120,16 +136,21 @@ def _extracted(net: SuperNet, data: DataSet, genotype: Genotype) -> torch.nn.Mod
     return module
 
 
-def _judged(net: SuperNet, data: DataSet, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _shared(net: SuperNet, data: DataSet, row: dict[str, Any]) -> dict[str, float]:
+    """Test accuracy of a network with the weights of a supernet."""
+    network = _extracted(net, data, row["genotype"])
+    return {"shared": evaluate(network, *data.splits["test"], "classification")["accuracy"]}
+
+
+def _judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The rows with the accuracies of a supernet beside them, and what follows."""
     for row in rows:
-        network = _extracted(net, data, row["genotype"])
-        row["shared"] = evaluate(network, *data.splits["test"], "classification")["accuracy"]
         row["lost_points"] = 100 * (row["alone"] - row["shared"])
     at_budgets, ranked = rows[: len(BUDGETS)], rows[len(BUDGETS) :]
     correlation = float(spearmanr([r["shared"] for r in ranked], [r["alone"] for r in ranked])[0])  # pyright: ignore
     lost = [row["lost_points"] for row in at_budgets]
     return {
+        "n_ranked": len(ranked),
         "spearman": correlation,
         "lost_points": lost,
         "mean_lost_points": float(np.mean([row["lost_points"] for row in ranked])),
@@ -151,10 +172,11 @@ def _kept(path: Path, make: Any) -> Any:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--longer", action="store_true", help=f"also a supernet of {LONGER} epochs")
+    parser.add_argument("--supernets", nargs="+", choices=(*SUPERNETS,), default=[*SUPERNETS])
+    parser.add_argument("--now", action="store_true", help="with the networks trained alone so far")
     arguments = parser.parse_args()
-    if result := main(arguments.minutes, arguments.longer):
-        for epochs in (EPOCHS, LONGER) if arguments.longer else (EPOCHS,):
-            names = ("spearman", "lost_points", "mean_lost_points", "holds", "seconds")
-            print(epochs, {name: result[f"{epochs}_epochs"][name] for name in names})
+    if result := main(arguments.minutes, arguments.supernets, arguments.now):
+        for name in arguments.supernets:
+            shown = ("n_ranked", "spearman", "lost_points", "mean_lost_points", "holds", "seconds")
+            print(name, {key: result[name][key] for key in shown})
         print(write_result("supernet_fashion", "python -m benchmarks.supernet_fashion --minutes 5", result))
