@@ -3,7 +3,7 @@
 A route runs the first blocks of a small model, a stitch, and the last blocks of the next larger one. Stitches begin as
 the least-squares map between the activations of both models; a short training of all routes together does the rest.
 
-    net = archip.stitch([small, middle, large], images)        # nn.Sequential each: blocks, then the head
+    net = archip.stitch([small, middle, large], images)        # nn.Sequential(stem, block, ..., block, head) each
     fit(net, data, Recipe(epochs=5, lr=4e-4, keep="last"), 0, rule=Uniform())
     best = net.extract({"route": 7})                            # an ordinary module; net.routes[7] says which
 
@@ -35,7 +35,7 @@ __all__ = ["Route", "StitchedNet", "stitch"]
 
 @dataclass(frozen=True)
 class Route:
-    """Blocks 0 to `leave` of model `first`, a stitch, blocks from `enter` on of the model after it; or one model whole.
+    """Model `first` up to block `leave`, a stitch, and the model after it from block `enter` on; or one model whole.
 
     Attributes:
         leave, enter: places of blocks; None where the model is run whole.
@@ -71,7 +71,7 @@ class StitchedNet(nn.Module):
     """All routes through the models, as networks that share weights (`train.rule.Shared`).
 
     Attributes:
-        routes: the cheapest first; the last is the largest model.
+        routes: the cheapest first.
         macs: multiply-accumulates of every route, for one sample.
     """
 
@@ -87,12 +87,12 @@ class StitchedNet(nn.Module):
         for i, (a, b) in enumerate(pairwise(traces)):
             if costs[Route(i)] > costs[Route(i + 1)]:
                 raise UserError(f"model {i} is larger than model {i + 1}", "models", "the smallest first")
-            for leave, enter in _places(len(a.inputs) - 1, len(b.inputs) - 1, window):
-                route, pair = Route(i, leave, enter), (a.inputs[leave + 1], b.inputs[enter])
+            for leave, enter in _places(len(a.inputs) - 2, len(b.inputs) - 2, window):  # beside stem and head
+                route, pair = Route(i, leave, enter), (a.inputs[leave + 2], b.inputs[enter + 1])
                 layer = _Stitch(*_rows(pair, axis, str(route)), axis, start == "fitted")
                 self.stitches[str(route.stitch)] = layer
                 per_row = layer.linear.weight.numel() * pair[1].numel() / (len(x) * layer.linear.out_features)
-                costs[route] = sum(a.macs[: leave + 1]) + per_row + sum(b.macs[enter:])
+                costs[route] = sum(a.macs[: leave + 2]) + per_row + sum(b.macs[enter + 1 :])
         self.routes = sorted(costs, key=lambda route: costs[route])
         self.macs = [costs[route] for route in self.routes]
         self.space = Routes(len(self.routes))
@@ -114,7 +114,8 @@ class StitchedNet(nn.Module):
 
     @property
     def largest(self) -> dict[str, int]:
-        return {"route": len(self.routes) - 1}
+        """The largest model; a route into its first blocks costs more, and is no better."""
+        return {"route": self.routes.index(Route(len(self.models) - 1))}
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -126,12 +127,12 @@ class StitchedNet(nn.Module):
 
     def _layers(self, route: Route) -> Iterator[nn.Module]:
         models = list(self._sequences())
-        if route.leave is None or route.stitch is None:
+        if route.leave is None or route.enter is None:
             yield from models[route.first]
         else:
-            yield from list(models[route.first])[: route.leave + 1]
-            yield self.stitches[route.stitch]
-            yield from list(models[route.first + 1])[route.enter :]
+            yield from list(models[route.first])[: route.leave + 2]
+            yield self.stitches[str(route.stitch)]
+            yield from list(models[route.first + 1])[route.enter + 1 :]
 
     def _sequences(self) -> Iterator[nn.Sequential]:
         return (cast("nn.Sequential", model) for model in self.models)
@@ -191,21 +192,22 @@ def stitch(
     """Join trained models of one family; they are copied.
 
     Args:
-        models: the smallest first; the children of each are its blocks, and the last of them its head.
+        models: the smallest first; the children of each are its stem, its blocks and its head.
         x: about 100 inputs, of which the stitches are fitted.
         window: blocks of equal depth are stitched if they lie in one window of so many places (2 in the paper).
         axis: of the channels in what flows between blocks: 1, or -1 for tokens.
         start: whether stitches begin fitted, or at random for comparison.
 
     Raises:
-        UserError: fewer than two models, one that is no `nn.Sequential` of blocks and a head, models that are not in
-            the order of size, or activations that differ in more than their channels.
+        UserError: fewer than two models, one that is no `nn.Sequential` of stem, blocks and head, models that are not
+            in the order of size, or activations that differ in more than their channels.
     """
     if len(models) < 2:
         raise UserError(f"{len(models)} models", "models", "two or more")
     for i, model in enumerate(models):
-        if not isinstance(model, nn.Sequential) or len(model) < 2:
-            raise UserError(f"model {i} is no sequence of blocks", "models", "nn.Sequential(block, ..., block, head)")
+        if not isinstance(model, nn.Sequential) or len(model) < 3:
+            right = "nn.Sequential(stem, block, ..., block, head), nn.Identity() where there is no stem"
+            raise UserError(f"model {i} is no sequence of a stem, blocks and a head", "models", right)
     if window < 1:
         raise UserError(f"{window}", "window", "1 or more")
     return StitchedNet(models, x, window, axis, start)
