@@ -233,3 +233,12 @@ def test_scores_of_layers_that_a_network_lacks_are_refused(small):
     for name, words in (("hidden_covariance", "recurrent"), ("head_confidence", "attention")):
         with pytest.raises(CandidateError, match=words):
             _score(name, small)
+
+
+def test_grasp_says_which_second_derivative_torch_lacks():
+    g = GraphBuilder()
+    x = g.add("linear", g.input("x", (1, 4), "NC"), name="a", out_features=3)
+    graph = g.finish(g.add("linear", g.add("hardsigmoid", x, name="gate"), name="b", out_features=2))
+    probe = Probe(graph, np.ones((4, 4), np.float32), np.arange(4) % 2, "classification", 3)
+    with pytest.raises(CandidateError, match="hardsigmoid"):
+        _score("grasp", probe)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archip.core.errors import CandidateError
 from archip.evaluators.proxies._probe import Probe, layer_weights
 
 __all__ = ["Grasp"]
@@ -26,6 +27,11 @@ class Grasp:
         first = torch.autograd.grad(probe.loss(module(x), y), weights, create_graph=True, allow_unused=True)
         used = [(w, g) for w, g in zip(weights, first, strict=True) if g is not None]
         flow = sum((g.detach() * g).sum() for _, g in used)  # whose gradient is H g
-        second = torch.autograd.grad(flow, [w for w, _ in used], allow_unused=True)  # pyright: ignore
+        try:
+            second = torch.autograd.grad(flow, [w for w, _ in used], allow_unused=True)  # pyright: ignore
+        except RuntimeError as error:  # torch lacks those of some activations, such as hard sigmoid
+            if "derivative" not in str(error):
+                raise
+            raise CandidateError(f"grasp needs second derivatives: {error}") from None
         pairs = zip(used, second, strict=True)
         return sum(float(-(w.detach() * h).sum()) for (w, _), h in pairs if h is not None)
