@@ -158,10 +158,12 @@ class JointBench:
         metric = {"area": "area_mm2", "latency": "latency_cycles", "energy": "energy_j"}[least]
         best: tuple[tuple[float, float], np.ndarray] | None = None
         unit = {"area": 1e-6, "latency": 1.0, "energy": self.prices.energy_unit_j}[least]
-        for chip in chips[np.lexsort((*chips.T[2:], chips[:, column]))]:
-            if best is not None and best[0][0] == 0.0 and chip[column] * unit >= best[0][1]:
-                break
-            if best is not None and self._bound(chip) > best[0][0]:
+        least_N = self._violations(chips)
+        for n in np.lexsort((*chips.T[2:], chips[:, column], least_N)).tolist():  # the most promising first
+            chip = chips[n]
+            if best is not None and (least_N[n], chip[column] * unit) >= best[0]:
+                if least_N[n] > best[0][0] or best[0][0] == 0.0:
+                    break
                 continue
             found = self._costs(profile, int(cores[chip[0]]), int(cores[chip[1]]) if chip[1] >= 0 else -1)
             rank = (self.goals.violation(found), found[metric])
@@ -171,10 +173,15 @@ class JointBench:
         designs = [self.spec.designs[cores[i]] for i in best[1][:2] if i >= 0]
         return self.chips.genotype([Core(d.dataflow, d.pes, d.bandwidth) for d in designs])
 
-    def _bound(self, chip: np.ndarray) -> float:
-        """Least violation of a chip, by its area, least cycles and least energy."""
-        values = (float(chip[3]), float(chip[4]) * self.prices.energy_unit_j, float(chip[2]) / 1e6)
-        return self.goals.violation(dict(zip(_METRICS, values, strict=True)))
+    def _violations(self, chips_N5: np.ndarray) -> np.ndarray:
+        """Least violation of each chip, by its area, least cycles and least energy."""
+        units = (1.0, self.prices.energy_unit_j)
+        values = dict(zip(_METRICS, (*(chips_N5[:, 3:] * units).T, chips_N5[:, 2] / 1e6), strict=True))
+        total_N = np.zeros(len(chips_N5))
+        for limit in self.goals.limits:
+            if limit.metric in values:
+                total_N += np.maximum(0.0, (values[limit.metric] - limit.bound) / limit.bound)
+        return total_N
 
     def volume(self, visited: dict[int, tuple[float, set[tuple[int, int]]]], reference_4: np.ndarray) -> float:
         """Volume that visited (profile → accuracy of its best network, its chips) dominate, with all schedules."""
