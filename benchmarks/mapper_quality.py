@@ -39,7 +39,7 @@ from benchmarks._machine import write_result
 _PEER = ("zigzag-dse==3.9.1", "six")  # which it needs but does not name
 _UNIT = 1e-12  # their files count in nominal pJ
 _TARGET = 100
-_ACCELERATORS = ("eyeriss_like", "tpu_like")
+ACCELERATORS = ("eyeriss_like", "tpu_like")
 
 
 def layers() -> list[dict[str, int]]:
@@ -70,27 +70,24 @@ def unrolling(accelerator: str, row: dict[str, int]) -> dict[str, dict[str, int]
 def main(n_layers: int | None, peer: Path | None) -> dict[str, Any]:
     """Measure, print the table, return the figures."""
     rows = layers()[:n_layers]
-    ours = {name: [_ours(name, row) for row in rows] for name in _ACCELERATORS}
+    ours = {name: [_ours(name, row) for row in rows] for name in ACCELERATORS}
     theirs = _theirs(rows, peer) if peer else {}
     figures: dict[str, Any] = {"expected": {"never_worse": True, "times_faster": _TARGET}, "layers": len(rows)}
-    for name in _ACCELERATORS:
+    for name in ACCELERATORS:
         figures[name] = _compare(name, rows, ours[name], theirs.get(name))
     return figures
 
 
 def _ours(name: str, row: dict[str, int]) -> dict[str, dict[str, float]]:
     """What each of our mappers finds by ZigZag's conventions."""
-    chip = _fixed(load_accelerator(name), unrolling(name, row))
-    dims = [1, 1, row["K"], row["C"], row["OY"], row["OY"], row["F"], row["F"]]
-    stride, padding = np.array([[row["stride"]] * 2]), np.array([[row["padding"]] * 2])
-    packed = pack_layers(np.array([dims]), stride, padding, np.ones((1, 2)), np.full((1, 3), 8))
-    which = np.zeros((1, 2), np.int64)
+    chip = fixed_to(load_accelerator(name), unrolling(name, row))
+    layer, which = packed(row), np.zeros((1, 2), np.int64)
     found = {}
     mappers = {"exhaustive": Exhaustive(0.0, space="orders", zigzag=True), "lattice": DivisorLattice(0.0, zigzag=True)}
     for kind, mapper in mappers.items():
-        mapper.search([chip], packed, which)  # compiled, and caches warm
+        mapper.search([chip], layer, which)  # compiled, and caches warm
         began = time.perf_counter()
-        best = mapper.search([chip], packed, which)
+        best = mapper.search([chip], layer, which)
         seconds = time.perf_counter() - began
         found[kind] = {
             "latency": int(best.cycles_P[0]),
@@ -100,7 +97,14 @@ def _ours(name: str, row: dict[str, int]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _fixed(chip: Accelerator, asked: dict[str, dict[str, int]]) -> Accelerator:
+def packed(row: dict[str, int]) -> np.ndarray:
+    """The layer as a record."""
+    dims = [1, 1, row["K"], row["C"], row["OY"], row["OY"], row["F"], row["F"]]
+    stride, padding = np.array([[row["stride"]] * 2]), np.array([[row["padding"]] * 2])
+    return pack_layers(np.array([dims]), stride, padding, np.ones((1, 2)), np.full((1, 3), 8))
+
+
+def fixed_to(chip: Accelerator, asked: dict[str, dict[str, int]]) -> Accelerator:
     """The chip with one unrolling and no more units than this asks for; energies in the file's units."""
     used = {d: int(np.prod(list(loops.values()))) for d, loops in zip(chip.array, asked.values(), strict=True)}
     flow = Dataflow((tuple(tuple(loops) for loops in asked.values()),), ("K C OX OY FX FY G B",))
@@ -143,20 +147,27 @@ def _is_worse(one: dict[str, float], other: dict[str, float]) -> bool:
 
 
 def _theirs(rows: list[dict[str, int]], folder: Path) -> dict[str, list[dict[str, float]]]:
-    python, kept = folder / "bin" / "python", folder / "found.json"
+    python, kept = install_peer(folder), folder / "found.json"
+    found: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for name in ACCELERATORS:
+        for row in rows:
+            if (key := f"{name} {json.dumps(row)}") not in found:
+                found[key] = ask_peer(python, name, row)
+                kept.write_text(json.dumps(found, indent=1))
+    return {name: [found[f"{name} {json.dumps(row)}"] for row in rows] for name in ACCELERATORS}
+
+
+def install_peer(folder: Path) -> Path:
+    """ZigZag in an environment of its own, if it is not there; returns its Python."""
+    python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *_PEER], check=True)
-    found: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
-    for name in _ACCELERATORS:
-        for row in rows:
-            if (key := f"{name} {json.dumps(row)}") not in found:
-                found[key] = _ask(python, name, row)
-                kept.write_text(json.dumps(found, indent=1))
-    return {name: [found[f"{name} {json.dumps(row)}"] for row in rows] for name in _ACCELERATORS}
+    return python
 
 
-def _ask(python: Path, name: str, row: dict[str, int]) -> dict[str, float]:
+def ask_peer(python: Path, name: str, row: dict[str, int]) -> dict[str, float]:
+    """What ZigZag finds for a layer, and what it takes (``_zigzag_peer.py``)."""
     told = json.dumps({"row": row, "accelerator": name, "asked": unrolling(name, row)})
     script = Path(__file__).with_name("_zigzag_peer.py").resolve()
     done = subprocess.run(
