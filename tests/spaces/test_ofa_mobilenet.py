@@ -54,6 +54,12 @@ def test_largest_and_smallest_are_those_of_the_authors_code(point, params, macs)
     assert (work.params, work.macs) == (params, macs)
 
 
+def test_the_wider_network_is_that_of_the_authors_code():
+    """Width 1.2, in the package ofa 0.1.0."""
+    space = OfaMobileNet(stem_stride=2, width=1.2)
+    assert workload(space.graph(uniform(space, 4, 7, 6), PHOTO, 1000)).params == 10_701_632
+
+
 def test_number_of_networks():
     """(9^2 + 9^3 + 9^4)^5 for one resolution: the paper says more than 10^19."""
     space = small()

@@ -35,6 +35,26 @@ def test_resnet_50_d_is_a_point_of_the_space():
     assert work.macs == pytest.approx(4.35e9 - 0.02e9, rel=0.002)
 
 
+@pytest.mark.parametrize(
+    ("depths", "expansions", "widths", "params"),
+    [
+        ("22002", "133100031030101100", "222200", 11_688_600),
+        ("22020", "030330101003000301", "212010", 11_608_072),
+        ("02022", "003111003103031011", "002001", 17_244_560),
+    ],
+)
+def test_networks_have_the_weights_of_those_of_the_authors_code(depths, expansions, widths, params):
+    """Three networks that OFAResNets of the package ofa 0.1.0 drew, and their weights there; 3 is 0.35."""
+    space = OfaResNet()
+    factors, ratios = dict(zip("012", space.factors, strict=True)), {"0": 0.2, "1": 0.25, "3": 0.35}
+    genes = {"stem_depth": int(depths[0] == "2"), "stem_inner": factors[widths[0]], "stem_width": factors[widths[1]]}
+    rest = iter(expansions)
+    for s, n_layers in enumerate((2, 2, 4, 2), 1):
+        genes |= {f"depth{s}": int(depths[s]), f"width{s}": factors[widths[s + 1]]}
+        genes |= {f"expansion{s}.{b}": ratios[next(rest)] for b in range(1, n_layers + 3)}
+    assert workload(space.graph(space.canonical(genes), PHOTO, 1000)).params == params
+
+
 def test_depths_are_those_of_the_authors_code():
     """At least 2, 2, 4 and 2 blocks, at most two more each: 10 to 18."""
     space = OfaResNet(width=0.125)
