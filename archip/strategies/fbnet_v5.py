@@ -33,6 +33,7 @@ from archip.strategies._controller import Decision, Rewards
 __all__ = ["FBNetV5"]
 
 _TRIES = 100  # rows of decisions that break a constraint, before a candidate is drawn instead
+_LEAST = 1e-6  # weight of a sample below which nothing is learned from it
 _COMMON = ""  # who decides what is part of no task
 
 
@@ -72,14 +73,22 @@ class FBNetV5(AskTell):
         for _ in range(_TRIES):
             made: dict[str, list[Decision]] = {owner: [] for owner in self._policies}
 
-            def choose(knob: str, allowed: Sequence[int], made: dict[str, list[Decision]] = made) -> int:
+            of_guide: dict[str, int] = {}
+
+            def choose(
+                knob: str,
+                allowed: Sequence[int],
+                made: dict[str, list[Decision]] = made,
+                of_guide: dict[str, int] = of_guide,
+            ) -> int:
                 owner, name = _owner(knob)
-                of_guide = {d.knob: d.code for d in made[self._tasks[0]]} if guide and owner != _COMMON else {}
-                code = of_guide.get(name, -1)
+                code = of_guide.get(name, -1) if owner != _COMMON else -1
                 if code not in allowed:
                     policy = self._policies[guide if guide and owner != _COMMON else owner]
                     code = int(rng.choice(allowed, p=policy.probabilities(name, allowed)))
                 made[owner].append(Decision(name, tuple(allowed), code))
+                if guide and owner != _COMMON:
+                    of_guide[name] = code
                 return code
 
             candidate = self._decide(choose)
@@ -117,7 +126,7 @@ class FBNetV5(AskTell):
                 decisions = drawn.decisions[owner]
                 weight = float(np.exp(min(0.0, policy.log_p(decisions) - drawn.log_q[owner] - self._most) + self._most))
                 advantage = self._rewards[owner].advantage(record, weight)
-                if advantage is not None:
+                if advantage is not None and weight > _LEAST:
                     self._sums[owner] += policy.gradient(decisions, weight * advantage)
             self._n_summed += 1
             if self._n_summed == self.batch:
