@@ -8,7 +8,7 @@ from archip.core import registry
 from archip.data._dataset import DataSet
 from claims._claim import Observed
 
-EXPECTED = """Residual networks of two blocks on 400 digits, three seeds, a budget of a third of the largest network's
+EXPECTED = """Residual networks of two blocks on 400 digits, three seeds, a budget of half the largest network's
 multiply-accumulates: the pair that evolution finds by its validation accuracy has a higher mean test accuracy than the
 single network that it finds by the same number of judgements. Without diversity in the worth of values the mean gain of
 the pair over the better of its members, on the test split, is smaller."""
@@ -36,7 +36,7 @@ def _seed(space, data: DataSet, diversity: float, seed: int) -> tuple[float, flo
     net = SuperNet(space, data.input_shape, 10, seed)
     rule = registry.create("train/rules", "neas", {"diversity": diversity, "drop": 2})
     fit(net, data, Recipe(epochs=40, batch=32, lr=1e-2, keep="last"), seed, rule=rule)
-    budget = net.cost(net.largest) / 3
+    budget = net.cost(net.largest) / 2
     pair, single = (
         best_ensemble(net, data, budget, size, rule.allowed, steps=200, population=30, seed=seed) for size in (2, 1)
     )

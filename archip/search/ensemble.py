@@ -93,7 +93,8 @@ def best_ensemble(
         found = judge([net.space.sample(rng) for _ in range(size)])
         living += [found] if found else []
     if not living:
-        raise UserError(f"no ensemble of {size} keeps {macs:g} multiply-accumulates", "macs", "a larger budget")
+        within = " among the values allowed" if allowed else ""
+        raise UserError(f"no ensemble of {size} keeps {macs:g} multiply-accumulates{within}", "macs", "a larger budget")
     for _ in range(max(0, steps - population)):
         some = [living[int(i)] for i in rng.integers(len(living), size=3)]
         child = judge(_changed(net, max(some, key=lambda found: found.accuracy).genotypes, rng))
