@@ -13,10 +13,12 @@ import pytest
 from _zigzag import accelerator as zigzag_accelerator
 from _zigzag import mapping as zigzag_mapping
 
+from archip.core.errors import UserError
 from archip.hardware.accelerator import OPERANDS, Accelerator, Dataflow, Memory
 from archip.hardware.mappers.divisor_lattice import DivisorLattice
 from archip.hardware.mappers.exhaustive import Exhaustive
 from archip.hardware.mappers.random_mapper import RandomMapper
+from archip.hardware.mappers.torch_random import TorchRandom
 from archip.hardware.mapping import Mapping
 from archip.hardware.models.loopnest import Loopnest, pack_layers
 from archip.testing.mapper import toy_accelerators, toy_layers
@@ -101,6 +103,22 @@ def test_no_mapper_beats_every_cut_in_its_space(objective):
     for other in others:
         assert (best <= value(other) * (1 + 1e-12)).all()
     assert value(others[0]).sum() <= best.sum() * 1.02  # and the walk comes near
+
+
+@pytest.mark.parametrize("objective", ["cycles", "energy", "edp"])
+def test_many_random_mappings_in_torch_find_the_best_of_a_small_space(objective):
+    which = np.zeros((1, 2), int)
+    best = Exhaustive(0.0, objective, space="cuts", n_factors=8).search([tiny()], tiny_layer(), which)
+    found = TorchRandom(0.0, objective, n_mappings=30_000).search([tiny()], tiny_layer(), which)
+    assert (found.cycles_P[0], found.energy_j_P[0]) == (best.cycles_P[0], best.energy_j_P[0])
+    few = TorchRandom(0.0, objective, n_mappings=5, n_orders=2).search([tiny()], tiny_layer(), which)
+    assert (few.cycles_P[0], few.energy_j_P[0]) != (best.cycles_P[0], best.energy_j_P[0])
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "cpu:1", ""])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(UserError, match="device"):
+        TorchRandom(device=device).search([tiny()], tiny_layer(), np.zeros((1, 2), int))
 
 
 def test_walks_beat_random_mappings():

@@ -44,7 +44,7 @@ from archip.hardware.models._kernels import (
     weigh,
 )
 
-__all__ = ["sample_batch", "walk_batch"]
+__all__ = ["sample_batch", "seed_stream", "shuffle", "walk_batch"]
 
 MEMORY = 16  # scores that a step is compared with
 PATIENCE = 150  # mappings without a better one until the walk begins anew
@@ -54,7 +54,7 @@ _compiled = njit(cache=True, error_model="numpy")
 
 
 @_compiled
-def _seed(aim, chip, layer, state):
+def seed_stream(aim, chip, layer, state):
     """The same stream for a pair in whatever batch it stands."""
     state.random = aim.seed
     for f in range(8):
@@ -76,7 +76,7 @@ def _draw(n, state):
 
 
 @_compiled
-def _shuffle(chip, layer, n_unrollings, aim, state, s):
+def shuffle(chip, layer, n_unrollings, aim, state, s):
     """Any unrolling, and any order of its factors; returns (number of loops, skew)."""
     state.u = _draw(n_unrollings, state)
     skew = spread(chip, layer, state.asked_UDF[state.u], aim.zigzag == 1, s)
@@ -159,10 +159,10 @@ def sample_batch(chips_A, habits_A, layers_L, aims, memory, states, front_X, whi
     for p in range(len(which_P2)):
         chip, habit, layer = chips_A[which_P2[p, 0]], habits_A[which_P2[p, 0]], layers_L[which_P2[p, 1]]
         begin(aim, state)
-        _seed(aim, chip, layer, state)
+        seed_stream(aim, chip, layer, state)
         n_unrollings = unrollings(chip, habit, aim, layer.dims_F, state)
         for _ in range(aim.n_mappings):
-            n, skew = _shuffle(chip, layer, n_unrollings, aim, state, s)
+            n, skew = shuffle(chip, layer, n_unrollings, aim, state, s)
             sweep(n, s)
             number_places(n, s)
             if _cut_at_random(chip, layer, n, zigzag, state, s):
@@ -173,7 +173,7 @@ def sample_batch(chips_A, habits_A, layers_L, aims, memory, states, front_X, whi
 @_compiled
 def _begin_anew(chip, layer, n_unrollings, aim, state, s):
     """A random order, cut by rule; returns (number of loops or -1 where it does not fit, skew)."""
-    n, skew = _shuffle(chip, layer, n_unrollings, aim, state, s)
+    n, skew = shuffle(chip, layer, n_unrollings, aim, state, s)
     sweep(n, s)
     number_places(n, s)
     return (n if cut(chip, layer, n, 1.0, False, aim.zigzag == 1, state, s) else -1), skew
@@ -270,7 +270,7 @@ def walk_batch(chips_A, habits_A, layers_L, aims, memory, states, front_X, which
     for p in range(len(which_P2)):
         chip, habit, layer = chips_A[which_P2[p, 0]], habits_A[which_P2[p, 0]], layers_L[which_P2[p, 1]]
         begin(aim, state)
-        _seed(aim, chip, layer, state)
+        seed_stream(aim, chip, layer, state)
         n_unrollings = unrollings(chip, habit, aim, layer.dims_F, state)
         for _ in range(aim.n_mappings):
             if state.n_tried >= aim.n_mappings:

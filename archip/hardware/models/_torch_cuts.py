@@ -28,9 +28,9 @@ from archip.hardware.models._kernels import (
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CutCosts"]
+__all__ = ["PIECE", "CutCosts"]
 
-_PIECE = 1 << 22  # mappings costed at once; bounds the memory
+PIECE = {"cuda": 1 << 22, "cpu": 1 << 16}  # mappings costed at once, about 1 KB each; bounds the memory
 
 
 class CutCosts:
@@ -61,7 +61,8 @@ class CutCosts:
         """
         import torch
 
-        parts = zip(order_M.split(_PIECE), cuts_MOE.split(_PIECE), strict=True)
+        piece = PIECE[self._device.type]
+        parts = zip(order_M.split(piece), cuts_MOE.split(piece), strict=True)
         return torch.cat([self._costs(r.to(self._device), c.to(self._device).long()) for r, c in parts])
 
     def _costs(self, r: torch.Tensor, cuts: torch.Tensor) -> torch.Tensor:
