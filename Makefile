@@ -9,7 +9,7 @@ help:            ## this list
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,mlflow,serve,remote]' pytest pytest-xdist hypothesis ruff pyright codespell \
+	$(BIN)/pip install -q -c constraints.txt -e '.[torch,data,search,ray,postgres,tables,tensorboard,mlflow,serve,remote,plot]' pytest pytest-xdist hypothesis ruff pyright codespell \
 		deptry httpx playwright prometheus-client 'moto[s3]' flask flask-cors mkdocs-material 'mkdocstrings[python]'
 	$(BIN)/python -m archip.hardware.compile
 	touch $@

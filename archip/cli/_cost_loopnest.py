@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archip.cli._cost_model import Read
+from archip.cli._cost_model import Read, with_density
 from archip.core import registry
 from archip.core.errors import UserError
 from archip.core.units import parse_quantity
 
 if TYPE_CHECKING:
     from archip.hardware.accelerator import Accelerator
+    from archip.hardware.mappers._mapper import Mapper
 
 __all__ = ["accelerator_names", "priced"]
 
@@ -53,13 +55,47 @@ def _parsed(text: str, option: str, dimension: str) -> float:
         raise error.at(option) from None
 
 
+# Options of the command → those of mappers.
+_MAPPER_OPTIONS = {"objective": "objective", "mappings": "n_mappings", "device": "device"}
+
+
+def _mapper(given: dict[str, Any]) -> Mapper:
+    """The mapper asked for; a device means the one that has the choice."""
+    name = given.get("mapper", "torch_random" if "device" in given else "exhaustive")
+    options = {option: given[option] for option in _MAPPER_OPTIONS if option in given}
+    try:
+        known = _options_of(name)
+    except UserError as error:
+        raise error.at("--mapper") from None
+    for option in options:
+        if _MAPPER_OPTIONS[option] not in known:
+            raise UserError(f"--{option} means nothing to the mapper {name}", f"--{option}", _takers(option))
+    try:
+        return registry.create("hardware/mappers", name, {_MAPPER_OPTIONS[k]: v for k, v in options.items()})
+    except UserError as error:
+        option = next((k for k, v in _MAPPER_OPTIONS.items() if error.where.endswith(f".{v}")), "mapper")
+        raise UserError(error.what, f"--{option}", error.right) from None
+
+
+def _options_of(mapper: str) -> set[str]:
+    return {f.name for f in fields(registry.find("hardware/mappers", mapper))}
+
+
+def _takers(option: str) -> str:
+    takers = [name for name in registry.names("mappers") if _MAPPER_OPTIONS[option] in _options_of(name)]
+    return "--mapper " + " or ".join(takers)
+
+
 def priced(read: Read, given: dict[str, Any]) -> dict[str, Any]:
     """Rows, totals and what is left out, as JSON; writes the plot if one is asked for."""
     from archip.hardware.cost import layer_costs
 
     accelerator = _accelerator(given)
-    work = read.workload
-    costs = layer_costs(work, [accelerator], **{k: v for k, v in given.items() if k == "objective"})
+    work = with_density(read.workload, tuple(given.get("density", ())))
+    try:
+        costs = layer_costs(work, [accelerator], _mapper(given))
+    except UserError as error:
+        raise UserError(error.what, "--device", error.right) if error.where == "device" else error from None
     layers, unmapped = [], []
     for i, name in enumerate(work.names):
         if not costs.feasible_AL[0, i]:

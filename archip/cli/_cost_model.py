@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import importlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archip.core.errors import UserError
+from archip.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from archip.ir.workload import Workload
 
-__all__ = ["Read", "Source", "read_model"]
+__all__ = ["Read", "Source", "read_model", "with_density"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,29 @@ def _numbers(texts: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             raise UserError(f"{text!r} is not NAME=16000", "--value") from None
     return numbers
+
+
+def with_density(work: Workload, texts: tuple[str, ...]) -> Workload:
+    """The workload with shares of weights that are not zero: ``0.5`` of all layers, ``LAYER=0.5`` of one.
+
+    Raises:
+        UserError: no share, or a layer that is not there or has no weights.
+    """
+    has_weights = lambda i: work.params_L[i] > 0 and work.kinds[i] != "vector"  # noqa: E731
+    weighted = {name: i for i, name in enumerate(work.names) if has_weights(i)}
+    density_LO = work.density_LO.copy()
+    for text in sorted(texts, key=lambda text: "=" in text):  # what is said of all, then of single ones
+        name, _, number = text.rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            raise UserError(f"{text!r} is not a share", "--density", "0.5, or LAYER=0.5: more than 0, at most 1")
+        if name and name not in weighted:
+            raise UserError(f"no layer {name!r} with weights", "--density", nearest(name, weighted))
+        density_LO[[weighted[name]] if name else list(weighted.values()), 0] = share
+    return replace(work, density_LO=density_LO)
 
 
 def _torch_graph(path: str, shapes: dict[str, int | tuple[int, ...]]) -> Any:

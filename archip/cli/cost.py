@@ -26,7 +26,19 @@ __all__ = ["register"]
 Model = Literal["loopnest", "maestro", "systolic"]
 # The options that each model takes; any other one that is given is refused rather than ignored.
 _TAKES = {
-    "loopnest": {"on", "pes", "bandwidth", "clock", "node", "objective", "plot"},
+    "loopnest": {
+        "on",
+        "pes",
+        "bandwidth",
+        "clock",
+        "node",
+        "objective",
+        "plot",
+        "density",
+        "mapper",
+        "mappings",
+        "device",
+    },
     "maestro": {"dataflow", "pes", "cluster", "noc", "offchip", "corrected"},
     "systolic": {"dataflow", "array", "sram", "corrected"},
 }
@@ -34,6 +46,10 @@ _TAKES = {
 
 def _complete_accelerator(incomplete: str) -> list[str]:
     return [name for name in _cost_loopnest.accelerator_names() if name.startswith(incomplete)]
+
+
+def _complete_mapper(incomplete: str) -> list[str]:
+    return [name for name in registry.names("mappers") if name.startswith(incomplete)]
 
 
 def register(app: typer.Typer) -> None:
@@ -61,12 +77,29 @@ def register(app: typer.Typer) -> None:
         network: Annotated[str | None, typer.Option(help="Only this network of a layer table.")] = None,
         weight_bits: Annotated[int, typer.Option(min=1, max=64, help="Where the model states none.")] = 8,
         activation_bits: Annotated[int, typer.Option(min=1, max=64, help="Where the model states none.")] = 8,
+        density: Annotated[
+            list[str] | None,
+            typer.Option(help="Share of the weights that are not zero: 0.5 of all layers, or LAYER=0.5 of one."),
+        ] = None,
         pes: Annotated[int | None, typer.Option(min=1, help="Processing elements, of a template or maestro.")] = None,
         bandwidth: Annotated[str | None, typer.Option(help="Template: to the off-chip memory, e.g. 16 GB/s.")] = None,
         clock: Annotated[str | None, typer.Option(help="Template: frequency, e.g. 1 GHz.")] = None,
         node: Annotated[str | None, typer.Option(help="Template: nm65, nm45, nm28, nm16 or nm7.")] = None,
         objective: Annotated[
             str | None, typer.Option(help="Best mapping by cycles, energy or edp; by default cycles.")
+        ] = None,
+        mapper: Annotated[
+            str | None,
+            typer.Option(
+                help="What finds the mappings (archip list mappers); by default exhaustive.",
+                autocompletion=_complete_mapper,
+            ),
+        ] = None,
+        mappings: Annotated[
+            int | None, typer.Option(min=1, help="Mappings of each layer that a sampling mapper costs.")
+        ] = None,
+        device: Annotated[
+            str | None, typer.Option(help="Cost random mappings in torch there: cpu, cuda or cuda:0.")
         ] = None,
         dataflow: Annotated[
             str | None, typer.Option(help="maestro: kcp_ws, yxp_os, rs, ykp_os, xp_ws; systolic: ws, os, is.")
@@ -81,7 +114,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
         csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the layers as CSV.")] = None,
-        plot: Annotated[Path | None, typer.Option(help="Write roofline and bars of the layers as HTML.")] = None,
+        plot: Annotated[
+            Path | None, typer.Option(help="Draw roofline and bars of the layers: a .html page or a .png picture.")
+        ] = None,
     ) -> None:
         """Price every layer of a network on an accelerator, each with its best mapping; layers run one after the other.
 
@@ -95,6 +130,10 @@ def register(app: typer.Typer) -> None:
 
           archip cost layers.csv --network resnet18 --on my_accelerator.yaml --csv costs.csv
 
+          archip cost model.onnx --on examples/my_accelerator.yaml --density 0.5 --plot costs.png
+
+          archip cost model.onnx --on tpu_like --device cuda --mappings 1000000
+
           archip cost mypackage.nets:resnet --on nvdla --input 0=1x3x224x224
 
           archip cost layers.csv --model maestro --dataflow kcp_ws --pes 256 --cluster 64 --noc 64 --csv maestro.csv
@@ -104,7 +143,8 @@ def register(app: typer.Typer) -> None:
         options = {
             "on": on, "pes": pes, "bandwidth": bandwidth, "clock": clock, "node": node, "objective": objective,
             "dataflow": dataflow, "cluster": cluster, "noc": noc, "offchip": offchip, "array": array, "sram": sram,
-            "corrected": corrected, "plot": plot,
+            "corrected": corrected, "plot": plot, "density": density or None, "mapper": mapper, "mappings": mappings,
+            "device": device,
         }  # fmt: skip
         given = _for_model(cost_model, {k: v for k, v in options.items() if v is not None})
         source = Source(model, tuple(shapes or ()), tuple(values or ()), network, weight_bits, activation_bits)

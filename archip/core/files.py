@@ -48,7 +48,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; it takes the place of `path` when the block ends well, and vanishes otherwise.
 
     The file is flushed to the disk first, so that a kill or power loss leaves the old file or the new one.
+
+    Raises:
+        UserError: there is no such folder, or `path` is one.
     """
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {str(path.parent)!r}", str(path), "make it first, or name another")
+    if path.is_dir():
+        raise UserError("is a folder", str(path), "the name of a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary

@@ -96,7 +96,7 @@ class Accelerator:
         partial_bits: width of a partial sum.
         systolic: operands are handed on from unit to unit, which costs the skew at the end.
         area_parts: mm² of each part of the chip.
-        dataflow: habits that the mapper follows; without it, only given mappings can be costed.
+        dataflow: habits that the mapper follows; without it, every order of a few factors of the loops is tried.
         skipping: structured sparsity of the weights that saves steps; see ``models/loopnest.py``.
     """
 

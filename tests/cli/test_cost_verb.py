@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,6 +88,19 @@ def test_csv_has_a_row_a_layer(capsys, table, tmp_path):
         (["nowhere.nets:net", "--on", "nvdla", "--input", "0=1x3"], ["nowhere"]),
         (["torch.nn:ReLU", "--on", "nvdla"], ["--input"]),
         (["layers.csv", "--on", "nvdla", "--input", "x=ax3"], ["--input"]),
+        (["layers.csv", "--on", "nvdla", "--density", "1.5"], ["--density", "'1.5'"]),
+        (["layers.csv", "--on", "nvdla", "--density", "conv=0.5"], ["--density", "'conv1'"]),
+        (["layers.csv", "--on", "nvdla", "--mapper", "exhaust"], ["--mapper", "'exhaustive'"]),
+        (["layers.csv", "--on", "nvdla", "--mappings", 9], ["--mappings", "exhaustive", "torch_random"]),
+        (["layers.csv", "--on", "nvdla", "--mapper", "random_mapper", "--device", "cpu"], ["--device", "torch_random"]),
+        (["layers.csv", "--on", "nvdla", "--device", "cuda:99"], ["--device: there is no device cuda:99", "NVIDIA"]),
+        (["layers.csv", "--on", "nvdla", "--device", "gpu"], ["--device", "'gpu'", "cuda"]),
+        (["layers.csv", "--on", "nvdla", "--plot", "costs.pdf"], ["--plot", ".pdf", ".png"]),
+        (["layers.csv", "--on", "nvdla", "--plot", "nowhere/costs.png"], ["nowhere/costs.png", "no folder"]),
+        (["layers.csv", "--on", "nvdla", "--plot", "nowhere/costs.html"], ["nowhere/costs.html", "no folder"]),
+        (["layers.csv", "--on", "nvdla", "--csv", "nowhere/costs.csv"], ["nowhere/costs.csv", "no folder"]),
+        (["layers.csv", "--on", "nvdla", "--csv", "."], ["is a folder"]),
+        (["layers.csv", "--model", "maestro", "--density", "0.5"], ["--density", "loopnest"]),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(capsys, table, tmp_path, monkeypatch, arguments, words):
@@ -96,3 +112,45 @@ def test_a_mistake_is_one_message_and_exit_code_2(capsys, table, tmp_path, monke
     assert out == ""
     for word in words:
         assert word in err
+
+
+def test_zeros_are_skipped_where_the_accelerator_does(capsys, tmp_path):
+    """2 of 4 along C: fewer cycles on the accelerator that skips, the same on the other, which saves energy alone."""
+    table = tmp_path / "layers.csv"
+    table.write_text("layer,op,N,K,C,OY,OX,FY,FX,padding\nwide,conv,1,256,256,14,14,3,3,1\n")
+    text = (Path(__file__).parents[2] / "examples" / "my_accelerator.yaml").read_text()
+    (tmp_path / "dense.yaml").write_text(text)
+    (tmp_path / "sparse.yaml").write_text(text + "skipping: '2:4'\n")
+    given = {}
+    for chip, density in product(("dense", "sparse"), ([], ["--density", "0.5"], ["--density", "wide=0.25"])):
+        code, out, err = call(capsys, table, "--on", tmp_path / f"{chip}.yaml", *density, "--json")
+        assert code == 0, err
+        given[chip, "".join(density[1:])] = json.loads(out)["total"]
+    dense, half, quarter = (given["dense", told] for told in ("", "0.5", "wide=0.25"))
+    assert dense["cycles"] == half["cycles"] == quarter["cycles"] == given["sparse", ""]["cycles"]
+    assert dense["energy_j"] > half["energy_j"] > quarter["energy_j"]
+    assert given["sparse", "0.5"]["cycles"] < 0.6 * dense["cycles"]
+
+
+def test_mappings_can_be_drawn_and_costed_in_torch(capsys, table):
+    """Random mappings are no better than the best of the dataflow by much, and more of them are not worse."""
+    cycles = []
+    for options in ([], ["--device", "cpu", "--mappings", 50], ["--device", "cpu", "--mappings", 4000]):
+        code, out, err = call(capsys, table, "--network", "a", "--on", "nvdla", "--pes", 64, *options, "--json")
+        assert code == 0, err
+        cycles.append(json.loads(out)["total"]["cycles"])
+    best, few, many = cycles
+    assert many < few
+    assert 0.9 * best < many < 2 * best
+
+
+def test_the_plot_can_be_a_picture(capsys, table, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "costs.png"
+    assert call(capsys, table, "--on", "nvdla", "--plot", path)[0] == 0
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if it were not installed
+    code, _, err = call(capsys, table, "--on", "nvdla", "--plot", tmp_path / "other.png")
+    assert code == 2
+    assert "archip[plot]" in err
+    assert not (tmp_path / "other.png").exists()
