@@ -60,7 +60,7 @@ def read_onnx(
     condition, or the first where the condition depends on the values of inputs.
 
     Args:
-        path: the file; of external data beside it, only small tensors are read.
+        path: the file; of external data beside it, only small tensors are read, and weights may be absent.
         input_shapes: sizes that the file leaves open: name of a dimension → size, or name of an input → shape.
         input_values: input → the number that all its elements have; conditions on it are then decided.
         allow_unknown: operators that archip does not know become ``opaque`` nodes, with shapes from ONNX's own
@@ -165,8 +165,14 @@ class _Reader:
         real = tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
                                     onnx.TensorProto.BFLOAT16)  # fmt: skip
         size = math.prod(shape)
-        array = onnx.numpy_helper.to_array(tensor, base_dir=str(self._path.parent)) if size <= _SMALL else None
+        is_read = size <= _SMALL and not (real and self._is_absent(tensor))
+        array = onnx.numpy_helper.to_array(tensor, base_dir=str(self._path.parent)) if is_read else None
         return Known(tensor.name, shape, real and size > 1, array, _BITS.get(_type_name(tensor.data_type)))
+
+    def _is_absent(self, tensor: TensorProto) -> bool:
+        """Whether the values are in a file that is not there, as where only the architecture is handed on."""
+        places = [entry.value for entry in tensor.external_data if entry.key == "location"]
+        return bool(places) and not (self._path.parent / places[0]).exists()
 
     def _input_shapes(self, given: dict[str, Any], weights: set[str]) -> dict[str, Shape]:
         """Input → shape, with the sizes that the caller gives."""

@@ -408,6 +408,17 @@ def test_external_data_is_needed_only_for_shapes(tmp_path):
         read_onnx(tmp_path / "net.onnx")
 
 
+def test_an_architecture_without_its_weights_has_a_workload(tmp_path):
+    """As zigzag-dse ships ResNet-18: small weights and biases are in a file that nobody has."""
+    constants = {"w": np.ones((8, 3, 3, 3), "f"), "b": np.ones(8, "f")}
+    net = model([node("Conv", "x,w,b", kernel_shape=[3, 3])], {"x": (1, 3, 8, 8)}, constants=constants)
+    onnx.save(net, tmp_path / "whole.onnx")
+    onnx.save(net, tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=1)
+    (tmp_path / "net.data").unlink()
+    bare, whole = (workload(read_onnx(tmp_path / f"{name}.onnx")) for name in ("net", "whole"))
+    assert (bare.params, bare.macs) == (whole.params, whole.macs) == (8 * 27 + 8, 8 * 27 * 36)
+
+
 def _conv(sizes=(1, 3, 8, 8), **changes):
     net = model([helper.make_node("Conv", ["x", "w"], ["y"])], {"x": sizes}, constants={"w": np.ones((4, 3, 1, 1))})
     net.opset_import[0].version = changes.get("opset", 17)
