@@ -149,8 +149,9 @@ def test_export_to_tensorboard_is_read_by_tensorboard(capsys, runs, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # those of MLflow
-def test_export_to_mlflow_is_read_by_mlflow(capsys, runs, tmp_path):
+def test_export_to_mlflow_is_read_by_mlflow(capsys, runs, tmp_path, monkeypatch):
     tracking = pytest.importorskip("mlflow.tracking")
+    monkeypatch.chdir(tmp_path)  # MLflow puts files beside its database into ./mlruns
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     answer(capsys, "export", str(runs / "random_0"), "--mlflow", uri)
     client = tracking.MlflowClient(tracking_uri=uri)
