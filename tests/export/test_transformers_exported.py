@@ -20,7 +20,10 @@ from archip.nets.supernet import SuperNet
 SHAPES = {"vit": (1, 8, 8), "bert": (9,), "vit_resnas": (1, 8, 8), "hytra": (1, 8, 8)}
 
 
-@pytest.fixture(params=SHAPES, scope="module")
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("vit_resnas", "hytra")]
+
+
+@pytest.fixture(params=["vit", "bert", *SLOW], scope="module")
 def network(request) -> Network:
     name, shape = request.param, SHAPES[request.param]
     space = registry.create("spaces", name)

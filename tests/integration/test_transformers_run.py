@@ -31,16 +31,18 @@ def test_a_search_ends_in_a_network(data, net, tmp_path):
     problem = {
         "name": "small",
         "tasks": {"task": {"data": data, "net": net}},
-        "target": {"chip": {"cores": 1, "pes": {"total": 256, "step": 64}}},
-        "limits": {"latency": "20 ms", "params": 60000},
+        "limits": {"params": 60000},
         "evaluator": {"supernet": {"epochs": 2}},
         "budget": {"candidates": 12, "batch": 4},
         "finish": {"keep": 1, "epochs": 2},
     }
+    if "vit" not in net:  # the one that always runs searches no chip, for speed
+        problem["target"] = {"chip": {"cores": 1, "pes": {"total": 256, "step": 64}}}
+        problem["limits"] = {"latency": "20 ms", "params": 60000}
     (tmp_path / "problem.yaml").write_text(yaml.safe_dump(problem))
     command = [sys.executable, "-m", "archip", "run", str(tmp_path / "problem.yaml"), "--json"]
     done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert {row["name"] for row in summary["limits"] if row["ok"]} == {"latency", "params"}
+    assert [row["name"] for row in summary["limits"] if row["ok"]] == list(problem["limits"])
     assert (tmp_path / "out" / summary["artifacts"]["task"]["onnx"]).exists()

@@ -90,9 +90,9 @@ def test_training_the_shared_weights_lowers_the_loss_of_all_networks(case):
     with torch.no_grad():
         before = sum(float(loss(g)) for g in networks)
     optimiser, rng = torch.optim.AdamW(net.parameters(), 3e-3), np.random.default_rng(9)
-    for _ in range(200):
+    for _ in range(100):
         optimiser.zero_grad()
         loss(space.sample(rng)).backward()
         optimiser.step()
     with torch.no_grad():
-        assert sum(float(loss(g)) for g in networks) < 0.6 * before
+        assert sum(float(loss(g)) for g in networks) < 0.75 * before
