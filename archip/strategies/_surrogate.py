@@ -41,13 +41,14 @@ class Kernel:
     def noise(self) -> float:
         return float(np.exp(self.log_P[-1])) + _JITTER
 
-    def __call__(self, A: Groups, B: Groups) -> np.ndarray:
-        """[N, M] covariance between candidates, without noise."""
-        trend = np.exp(self.log_P[-2])
-        K_NM = trend * sum(_products(a_NF, b_MF) for a_NF, b_MF in zip(A, B, strict=True))
-        for g, (a_NF, b_MF) in enumerate(zip(A, B, strict=True)):
+    def __call__(self, A: Groups, B: Groups, norms_B: Sequence[np.ndarray] = ()) -> np.ndarray:
+        """[N, M] covariance between candidates, without noise; `norms_B` as `_norms` makes them, if they are there."""
+        norms_B = norms_B or _norms(B)
+        products = [_products(a_NF, b_MF) for a_NF, b_MF in zip(A, B, strict=True)]
+        K_NM = np.exp(self.log_P[-2]) * sum(products)
+        for g, (product_NM, norm_N, norm_M) in enumerate(zip(products, _norms(A), norms_B, strict=True)):
             length, amplitude = np.exp(self.log_P[2 * g : 2 * g + 2])
-            K_NM += amplitude * _matern(np.sqrt(_squares(a_NF, b_MF)) / length)
+            K_NM += amplitude * _matern(np.sqrt(_squares(product_NM, norm_N, norm_M)) / length)
         return K_NM
 
     def variances(self, A: Groups) -> np.ndarray:
@@ -59,8 +60,9 @@ class Kernel:
         """The kernel of the highest posterior, searched from this one."""
         middle_P = Kernel.prior(len(rows)).log_P
         spread_P = np.r_[np.tile([1.0, 1.5], len(rows)), 1.5, 1.5]
-        squares = [_squares(a_NF, a_NF) for a_NF in rows]
-        products_NN = sum(_products(a_NF, a_NF) for a_NF in rows)
+        products = [_products(a_NF, a_NF) for a_NF in rows]
+        squares = [_squares(p_NN, n_N, n_N) for p_NN, n_N in zip(products, _norms(rows), strict=True)]
+        products_NN = sum(products)
         found = minimize(
             _loss, self.log_P, (squares, products_NN, t_N, middle_P, spread_P), "L-BFGS-B", jac=True,
             bounds=[(m - 4 * s, m + 4 * s) for m, s in zip(middle_P, spread_P, strict=True)],
@@ -79,7 +81,7 @@ class Posterior:
     def __init__(self, kernel: Kernel, pool: Groups) -> None:
         self.n = 0
         self._kernel, self._pool, self._rows = kernel, pool, [g_MF[:0] for g_MF in pool]
-        self._prior_M = kernel.variances(pool)
+        self._prior_M, self._pool_norms = kernel.variances(pool), _norms(pool)
         self._L_NN, self._V_NM = np.zeros((0, 0)), np.zeros((0, len(pool[0])))  # V = L^-1 K(samples, pool)
 
     def add(self, rows: Groups) -> None:
@@ -87,7 +89,7 @@ class Posterior:
         n, k = self.n, len(rows[0])
         self._reserve(n + k)
         cross_NK = solve_triangular(self._L_NN[:n, :n], self._kernel(self._rows, rows), lower=True) if n else None
-        own_KK, own_KM = self._kernel(rows, rows), self._kernel(rows, self._pool)
+        own_KK, own_KM = self._kernel(rows, rows), self._kernel(rows, self._pool, self._pool_norms)
         own_KK[np.diag_indices(k)] += self._kernel.noise
         if cross_NK is not None:
             own_KK -= cross_NK.T @ cross_NK
@@ -124,9 +126,14 @@ class Posterior:
             self._L_NN, self._V_NM = L_NN, V_NM
 
 
-def _squares(A_NF: np.ndarray, B_MF: np.ndarray) -> np.ndarray:
+def _norms(A: Groups) -> list[np.ndarray]:
+    """[N] squared length of the rows of each group."""
+    return [(a_NF**2).sum(1) for a_NF in A]
+
+
+def _squares(product_NM: np.ndarray, norm_N: np.ndarray, norm_M: np.ndarray) -> np.ndarray:
     """[N, M] squared distances."""
-    return np.maximum((A_NF**2).sum(1)[:, None] + (B_MF**2).sum(1) - 2 * _products(A_NF, B_MF), 0)
+    return np.maximum(norm_N[:, None] + norm_M - 2 * product_NM, 0)
 
 
 def _products(A_NF: np.ndarray, B_MF: np.ndarray) -> np.ndarray:
