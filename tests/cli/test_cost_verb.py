@@ -117,7 +117,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(capsys, table, tmp_path, monke
 def test_zeros_are_skipped_where_the_accelerator_does(capsys, tmp_path):
     """2 of 4 along C: fewer cycles on the accelerator that skips, the same on the other, which saves energy alone."""
     table = tmp_path / "layers.csv"
-    table.write_text("layer,op,N,K,C,OY,OX,FY,FX,padding\nwide,conv,1,256,256,14,14,3,3,1\n")
+    table.write_text("layer,op,N,K,C,OY,OX,FY,FX,stride,padding,groups\nwide,conv,1,256,256,14,14,3,3,1,1,1\n")
     text = (Path(__file__).parents[2] / "examples" / "my_accelerator.yaml").read_text()
     (tmp_path / "dense.yaml").write_text(text)
     (tmp_path / "sparse.yaml").write_text(text + "skipping: '2:4'\n")
