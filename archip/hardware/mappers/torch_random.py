@@ -121,9 +121,10 @@ class TorchRandom(Sampler):
         found["loop_T"], found["size_T"] = loops_T, sizes_T
         mapping = (found["asked_DF"], found["loop_T"], found["size_T"], n, found["cuts_OE"])
         results, words = np.zeros((1, kernels.N_RESULTS)), np.zeros((1, 3, kernels.MAX_LEVELS, 4))
-        kernels.evaluate_batch(work.chips_A, work.layers_L, work.which_P2[p : p + 1],
-                               *(np.array([part], np.int64) for part in mapping), self.zigzag, work.memory, results,
-                               words)  # fmt: skip
+        asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE = (np.array([part], np.int64) for part in mapping)
+        which_M2, given = work.which_P2[p : p + 1], (self.zigzag, work.memory, results, words)
+        mappings = (asked_MDF, loops_MT, sizes_MT, n_loops_M, cuts_MOE)
+        kernels.evaluate_batch(work.chips_A, work.layers_L, which_M2, *mappings, *given)
         found["result"] = results[0]
 
     def _nothing(self, drawer: Drawer, least: list[float], found: np.void) -> None:
