@@ -69,3 +69,15 @@ def test_its_depth_heads_and_neurons_are_elastic(ids, minilm):
             assert torch.equal(alone(ids), net(ids))
             assert len(alone.encoder["layer"]) == choice["encoder.layer.depth"]
             assert sum(p.numel() for p in alone.parameters()) < sum(p.numel() for p in minilm.parameters())
+
+
+def test_the_most_important_heads_and_neurons_keep_more_of_its_meaning(ids, minilm):
+    """Nearer to the whole than as many of the first as they come."""
+    with torch.no_grad():
+        whole = minilm(ids)
+        near = {}
+        for sort in (False, True):
+            net = elastic(minilm, ids, sort=sort, depth=False)
+            half = {name: knob.values[1] for name, knob in net.space.knobs.items()}
+            near[sort] = float(torch.cosine_similarity(net(ids, half), whole).mean())
+    assert near[True] > near[False] + 0.05

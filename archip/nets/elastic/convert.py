@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from archip.core.errors import UserError
 from archip.nets.elastic._groups import Group, Spans, resolved
 from archip.nets.elastic._trace import traced
+from archip.nets.elastic.activity import activity_orders
 from archip.nets.elastic.conv import ElasticConv
 from archip.nets.elastic.coupling import Coupling, coupling
 from archip.nets.elastic.depth import ElasticBlock
@@ -25,7 +26,6 @@ from archip.nets.elastic.opened import opened
 from archip.nets.elastic.repeats import Run, repeats
 from archip.nets.elastic.rewrite import replace, rewritten
 from archip.nets.elastic.size import Size, Span, sizes_of
-from archip.nets.elastic.sort import sort_channels
 
 __all__ = ["elastic"]
 
@@ -44,7 +44,7 @@ def elastic(
 
     Args:
         module: trained or not; ``module(x)``, or ``module(*x)`` for a tuple, is its only call.
-        x: an example of a batch of two samples or more.
+        x: an example of a batch of two samples or more; what is important shows better with more.
         shares: of every width and depth, what it may become; the last is 1.
         sort: put the most important channels, heads and neurons first; sums are then added in another order.
         depth: leave out residual blocks as well.
@@ -67,9 +67,13 @@ def elastic(
     for run in runs:
         _wrap_blocks(twin, run, shares, fixed)
     net = ElasticNet(twin, fixed)
+    was_training = {m: m.training for m in net.modules()}
+    net.eval()
     if sort:
-        sort_channels(net)
+        net.sort(activity_orders(net, lambda: net(x)))
     _check(net, x)
+    for m, mode in was_training.items():
+        m.training = mode
     return net
 
 
@@ -129,11 +133,10 @@ def _check(net: ElasticNet, x: Any) -> None:
     Raises:
         UserError: it does not run, or what is extracted computes something else.
     """
-    was_training = {m: m.training for m in net.modules()}
     is_written_again = any(isinstance(m, fx.GraphModule) for m in net.modules())
     one = tuple(t[:1] for t in x) if isinstance(x, tuple) else x[:1]
     try:
-        found = list(_tensors(net.eval()(x, net.smallest)))
+        found = list(_tensors(net(x, net.smallest)))
         if is_written_again:
             net(one)
         alone = net.extract().eval()
@@ -144,8 +147,6 @@ def _check(net: ElasticNet, x: Any) -> None:
         ) from None
     if len(found) != len(again) or not all(torch.equal(a, b) for a, b in zip(found, again, strict=True)):
         raise UserError("the smallest network is another one when it is taken out", right="depth=False")
-    for m, mode in was_training.items():
-        m.training = mode
     net.choose({})
 
 
