@@ -90,7 +90,7 @@ def best_ensemble(
     for _ in range(_TRIES * population):
         if len(living) == population:
             break
-        found = judge([net.space.sample(rng) for _ in range(size)])
+        found = judge([_drawn(net.space, allowed or {}, rng) for _ in range(size)])
         living += [found] if found else []
     if not living:
         within = " among the values allowed" if allowed else ""
@@ -102,6 +102,17 @@ def best_ensemble(
             living = sorted([*living, child], key=lambda found: -found.accuracy)[:population]
     best = max(living, key=lambda found: (found.accuracy, -found.macs))
     return Found(best.genotypes, best.accuracy, best.macs, judge.module(best.genotypes))
+
+
+def _drawn(space: Any, allowed: Mapping[str, Sequence[Any]], rng: np.random.Generator) -> Genotype:
+    """A network whose genes have allowed values."""
+    from archip.train.rules._draw import draw_within
+
+    def places(gene: str, all_places: Sequence[int]) -> Sequence[int]:
+        values = space.knobs[gene].values
+        return [place for place in all_places if gene not in allowed or values[place] in allowed[gene]]
+
+    return draw_within(space, rng, places)
 
 
 def _changed(net: SuperNet, members: Sequence[Genotype], rng: np.random.Generator) -> list[Genotype]:
