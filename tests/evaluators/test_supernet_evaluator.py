@@ -153,7 +153,7 @@ def test_a_supernet_of_an_older_version_is_refused(make, run, monkeypatch, tmp_p
 
 def test_wrong_rules_and_files_are_said_at_once(run):
     with pytest.raises(UserError, match=r"sandwich"):
-        Supernet(rule="sandwhich")
+        Supernet(rule="sandwic")
     with pytest.raises(UserError, match="n_random"):
         Supernet(rule={"sandwich": {"n_rnadom": 2}})
     with pytest.raises(UserError, match="start_from"):
