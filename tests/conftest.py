@@ -13,6 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from archip.testing.postgres import Server
 
+# Tests run on all cores at once, so that one more thread in a process would only wait for the other processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture
 def shared_data() -> Path:
