@@ -62,7 +62,7 @@ _STAGES = {
 class ProgressiveShrinking(SupernetRule):
     """Largest, kernels, depths, widths."""
 
-    stages: Literal["ofa", "efficient_tdnn"] = "ofa"
+    stages: Literal["ofa", "efficient_tdnn"] = "ofa"  # whose order, lengths and learning rates of the stages
     distil: bool = True  # False: all networks learn from the labels alone
 
     def start(self, scene: Scene) -> None:
