@@ -29,7 +29,7 @@ _FALL = 0.75  # share of the training at which the floor is reached; the paper g
 class Sandwich(SupernetRule):
     """Largest, smallest and random networks."""
 
-    n_random: Annotated[int, Field(ge=0)] = 2
+    n_random: Annotated[int, Field(ge=0)] = 2  # networks a step, besides the largest and the smallest
     distil: bool = True  # False: every network learns from the labels
     exponential: bool = True  # False: warm-up and half a cosine, as for other rules
     zero_gamma: bool = False  # residual blocks begin as their skip connection: section 3.2
