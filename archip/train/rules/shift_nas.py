@@ -34,12 +34,12 @@ _REINFORCE = 0.01  # weight of the loss of the drawn network beside the error of
 class ShiftNas(SupernetRule):
     """One network a step, from a bin of costs."""
 
-    n_bins: Annotated[int, Field(ge=2)] = 8
+    n_bins: Annotated[int, Field(ge=2)] = 8  # of equal width on the axis of costs
     n_paths: Annotated[int, Field(ge=1)] = 1  # networks a step; their gradients are averaged
     begin: Annotated[float, Field(ge=0, le=1)] = 0.25  # share of the training after which probabilities change
     period: Annotated[int, Field(ge=1)] = 20  # steps from one change to the next
     pace: Annotated[float, Field(gt=0)] = 0.1  # of the logits of the bins
-    generator_lr: Annotated[float, Field(gt=0)] = 1e-3
+    generator_lr: Annotated[float, Field(gt=0)] = 1e-3  # learning rate of the generator (Adam)
 
     def start(self, scene: Scene) -> None:
         super().start(scene)

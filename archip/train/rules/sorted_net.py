@@ -29,7 +29,7 @@ class SortedNet(SupernetRule):
     """Networks of a nested chain; their gradients are averaged."""
 
     levels: Annotated[int, Field(ge=2)] | None = None  # of a chain; None: as many as the most values of a gene
-    chains: Literal["kinds", "one"] = "kinds"
+    chains: Literal["kinds", "one"] = "kinds"  # a level for each kind of gene, or one for all
     g_acc: Annotated[int, Field(ge=1)] = 4  # networks a step
 
     def start(self, scene: Scene) -> None:
