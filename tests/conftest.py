@@ -13,8 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from archip.testing.postgres import Server
 
-# Tests run on all cores at once, so that one more thread in a process would only wait for the other processes.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests run on all cores at once, so that one more thread in a process would only wait for the other processes; numba,
+# which sets the number of threads for torch as well, has one of its own.
+for _variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture
