@@ -9,9 +9,10 @@ import sys
 import pytest
 import yaml
 
+SMALL = {"stem": [2, 4], "filters": [4, 8], "skips": [0, 1], "blocks": 1}
 PROBLEM = {
     "name": "toy",
-    "tasks": {"shapes": {"data": {"synthetic": {}}, "net": "resnet9"}},
+    "tasks": {"shapes": {"data": {"synthetic": {}}, "net": {"resnet9": SMALL}}},
     "targets": {
         "asic": {"target": {"chip": {"cores": 1, "pes": {"total": 256, "step": 64}}}, "limits": {"area": "10 mm2"}},
         "sensor": {"target": {"mcu": {"sram": "1 MiB", "flash": "8 MiB"}}},
