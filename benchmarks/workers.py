@@ -7,7 +7,7 @@ Expected before the first run: at 10,000 candidates at most 2 ms of the driver e
 of memory and no more time per candidate than at 10,000 (at most 1.5 x); two Ray workers at least 1.8 x as fast as one
 on processor-bound candidates; a killed node costs at most one repeated candidate for each worker that it had.
 
-Candidates on Ray take 0.1 s and, since the first runs, 0.5 s of processor time: of 0.1 s a tenth goes to messages and
+Candidates on Ray take 0.1 s and, since the first runs, 0.5 s of processor time: of 0.1 s a tenth may go to messages and
 to Ray's own processes, which share the two cores (1.74 to 1.79 x seen). The expectation is judged by the longer ones.
 
 The driver is a whole search: ask, evaluate (arithmetic), store outcomes and records in SQLite, tell, keep the front.
