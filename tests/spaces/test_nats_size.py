@@ -7,7 +7,6 @@ import pytest
 from archip.ir.workload import workload
 from archip.spaces.nats_size import NATSSize
 from archip.spaces.tabular import Tabular
-from claims._claim import data_file
 
 
 def macs(widths: list[int]) -> int:
@@ -29,6 +28,6 @@ def test_multiply_accumulates_by_hand(widths):
     assert graph.shapes[graph.outputs[0]] == (1, 10)
 
 
-def test_its_networks_are_those_of_the_table():
-    table = Tabular("nats_size", str(data_file("nats_size_cifar10.csv.gz").parent))
+def test_its_networks_are_those_of_the_table(shared_data):
+    table = Tabular("nats_size", str(shared_data))
     assert dict(table.knobs) == dict(NATSSize().knobs)
