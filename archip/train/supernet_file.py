@@ -13,6 +13,8 @@ from archip.train.checkpoint import FORMAT, read_checkpoint
 
 __all__ = ["differences", "load_supernet"]
 
+_SHOWN = 3  # tensors that differ; there may be hundreds
+
 
 def load_supernet(path: Path, module: nn.Module) -> None:
     """Put the weights of a finished training into `module` (a `SuperNet`).
@@ -29,6 +31,9 @@ def load_supernet(path: Path, module: nn.Module) -> None:
     if not about.get("finished"):
         raise UserError("its training was interrupted", str(path), "resume that run first")
     found = differences(about["of"], getattr(module, "about", {}))
+    if not found:  # the same space, but with learned transforms of kernels, or without
+        shapes = ({name: list(t.shape) for name, t in those.items()} for those in (tensors, module.state_dict()))
+        found = differences(*shapes)[:_SHOWN]
     if found:
         raise UserError("a supernet of something else: " + "; ".join(found), str(path), "the same space and data")
     module.load_state_dict(tensors)

@@ -140,6 +140,14 @@ def test_a_supernet_of_something_else_is_refused_with_the_difference(make, run, 
     assert file in str(error.value)
 
 
+def test_a_supernet_with_other_weights_is_refused_with_the_difference(make, run, tmp_path):
+    make()
+    file = str(run.folder / "supernet" / "series.safetensors")
+    options = Supernet(epochs=1, start_from=file, kernel_transforms=True)
+    with pytest.raises(UserError, match=r"something else: .*kernel_5_to_3 None there"):
+        options.stages(dataclasses.replace(run, folder=tmp_path / "x"))[1].prepare(None)
+
+
 def test_a_supernet_of_an_older_version_is_refused(make, run, monkeypatch, tmp_path):
     from archip.train import loop
 
