@@ -56,9 +56,11 @@ def test_gradients_reach_the_used_slices_and_nothing_else(case):
 
 
 def test_the_store_holds_every_network(case):
-    space, net, _ = case
+    space, net, x = case
     for genotype in samples(space, 60):
-        net.extract(genotype)
+        wanted = space.build(genotype, tuple(x.shape[1:]), 3, 0)
+        found = dict(net.extract(genotype).named_parameters())
+        assert {name: p.shape for name, p in found.items()} == {n: p.shape for n, p in wanted.named_parameters()}
 
 
 def test_sorting_channels_changes_nothing_in_the_largest_network(case):
