@@ -26,11 +26,11 @@ SPACES = {
 @pytest.mark.parametrize("name", SPACES)
 def test_networks_with_all_channels_compute_what_they_did(name):
     space, shape, n_outputs = SPACES[name]
-    net, x = SuperNet(space, shape, n_outputs, 0), torch.randn(4, *shape)
+    net, x = SuperNet(space, shape, n_outputs, 0).double(), torch.randn(4, *shape, dtype=torch.float64)
     with torch.no_grad():
         before, outputs = [p.clone() for p in net.parameters()], net(x, net.largest)
         orders = net.sort()
-        assert torch.allclose(net(x, net.largest), outputs, atol=1e-4)
+        assert torch.allclose(net(x, net.largest), outputs, atol=1e-9)
     assert orders
     assert any(not a.equal(b) for a, b in zip(before, net.parameters(), strict=True))
 
