@@ -178,7 +178,7 @@ def test_a_body_that_says_it_is_too_large_is_refused(starting):
 
 
 def test_a_body_without_a_length_is_cut_off(starting):
-    connection = http.client.HTTPConnection("127.0.0.1", starting.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", starting.port, timeout=60)
     connection.putrequest("POST", "/new")
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders()

@@ -46,7 +46,7 @@ def test_workers_end_with_their_driver(tmp_path, how, function):
     workers = [int(path.name) for path in tmp_path.iterdir()]
     assert all(alive(pid) for pid in workers)
     driver.send_signal(how)
-    assert driver.wait(timeout=20) == (130 if how is signal.SIGINT else -signal.SIGKILL)
+    assert driver.wait(timeout=120) == (130 if how is signal.SIGINT else -signal.SIGKILL)
     _until(lambda: not any(alive(pid) for pid in workers))
 
 
@@ -84,7 +84,7 @@ def test_workers_that_cannot_start_are_an_error(monkeypatch):
     executor.close()
 
 
-def _until(condition, seconds: float = 30.0) -> None:
+def _until(condition, seconds: float = 120.0) -> None:
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds
