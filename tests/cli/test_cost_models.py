@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from _command import call
 from onnx import TensorProto, helper
 
 from archip.cli.main import run
@@ -17,13 +18,6 @@ TABLE = """network,layer,op,N,K,C,OY,OX,FY,FX,stride,padding,groups,MACs,count
 a,conv1,conv,1,16,3,8,8,3,3,1,1,1,27648,1
 a,fc,gemm,1,10,64,1,1,1,1,1,0,1,640,2
 """
-
-
-def call(capsys, *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        run(["cost", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    return int(end.value.code or 0), out, err
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def test_the_columns_are_those_of_the_tool(capsys, tmp_path, tool, arguments, ro
     folder = os.environ.get("ARCHIP_REFERENCE")
     if folder is None:
         pytest.skip("ARCHIP_REFERENCE names no folder of reference tables")
-    assert call(capsys, Path(folder) / "layers.csv", *arguments, "--csv", tmp_path / "out.csv")[0] == 0
+    assert call(capsys, "cost", Path(folder) / "layers.csv", *arguments, "--csv", tmp_path / "out.csv")[0] == 0
     ours = {
         tuple(row[k] for k in KEYS[tool]): row
         for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
@@ -63,7 +57,7 @@ def test_the_columns_are_those_of_the_tool(capsys, tmp_path, tool, arguments, ro
 
 def test_totals_count_how_often_a_layer_occurs(capsys, table):
     for arguments, cycles in ((MAESTRO, "runtime_cycles"), (SYSTOLIC, "total_cycles")):
-        result = json.loads(call(capsys, table, *arguments, "--json")[1])
+        result = json.loads(call(capsys, "cost", table, *arguments, "--json")[1])
         assert [row["layer"] for row in result["layers"]] == ["conv1", "fc"]
         assert result["total"]["macs"] == 27648 + 2 * 640
         assert result["total"]["cycles"] == result["layers"][0][cycles] + 2 * result["layers"][1][cycles]
@@ -84,7 +78,7 @@ def test_totals_count_how_often_a_layer_occurs(capsys, table):
     ],
 )
 def test_options_that_do_not_fit_are_refused(capsys, table, arguments, words):
-    code, out, err = call(capsys, table, *arguments)
+    code, out, err = call(capsys, "cost", table, *arguments)
     assert (code, out) == (2, "")
     for word in words:
         assert word in err
@@ -95,15 +89,15 @@ def test_what_cannot_be_costed_is_named_and_left_out(capsys, tmp_path):
     nodes = [helper.make_node("Relu", ["x"], ["a"], name="first"), helper.make_node("Shrink", ["a"], ["y"], name="odd")]
     graph = helper.make_graph(nodes, "g", [x], [helper.make_empty_tensor_value_info("y")])
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "n.onnx")
-    code, out, _ = call(capsys, tmp_path / "n.onnx", "--on", "nvdla", "--json")
+    code, out, _ = call(capsys, "cost", tmp_path / "n.onnx", "--on", "nvdla", "--json")
     assert code == 0
     (entry,) = json.loads(out)["unsupported"]
     assert (entry["node"], entry["operator"]) == ("odd", "Shrink")
-    assert "not costed: odd (Shrink)" in call(capsys, tmp_path / "n.onnx", "--on", "nvdla")[1]
+    assert "not costed: odd (Shrink)" in call(capsys, "cost", tmp_path / "n.onnx", "--on", "nvdla")[1]
 
 
 def test_the_plot_is_one_page_with_every_layer(capsys, table, tmp_path):
-    assert call(capsys, table, "--on", "nvdla", "--plot", tmp_path / "costs.html")[0] == 0
+    assert call(capsys, "cost", table, "--on", "nvdla", "--plot", tmp_path / "costs.html")[0] == 0
     page = (tmp_path / "costs.html").read_text()
     assert '"conv1"' in page
     assert '"fc.2"' in page
@@ -119,13 +113,13 @@ def test_shipped_accelerators_are_listed_shown_and_used(capsys, table):
     assert "tpu_like" in json.loads(said("list", "accelerators", "--json"))
     assert "sources:" in said("show", "tpu_like")
     first, second = (
-        json.loads(call(capsys, table, "--on", name, "--json")[1])["total"]["cycles"]
+        json.loads(call(capsys, "cost", table, "--on", name, "--json")[1])["total"]["cycles"]
         for name in ("tpu_like", "scalar_mcu")
     )
     assert second >= 27648 + 2 * 640 > first  # one multiplier against 1,024
-    code, _, err = call(capsys, table, "--on", "tpu_lik")
+    code, _, err = call(capsys, "cost", table, "--on", "tpu_lik")
     assert code == 2
     assert "tpu_like" in err
-    code, _, err = call(capsys, table, "--on", "tpu_like", "--pes", 64)
+    code, _, err = call(capsys, "cost", table, "--on", "tpu_like", "--pes", 64)
     assert code == 2
     assert "--pes" in err

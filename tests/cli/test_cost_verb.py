@@ -10,22 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from _command import call
 from torch import nn
-
-from archip.cli.main import run
 
 TABLE = """network,layer,op,N,K,C,OY,OX,FY,FX,stride,padding,groups,MACs,count
 a,conv1,conv,1,16,3,8,8,3,3,1,1,1,27648,1
 a,fc,gemm,1,10,64,1,1,1,1,1,0,1,640,2
 b,other,conv,1,8,8,4,4,1,1,1,0,1,1024,1
 """
-
-
-def call(capsys, *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        run(["cost", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    return int(end.value.code or 0), out, err
 
 
 @pytest.fixture
@@ -38,7 +30,7 @@ def table(tmp_path):
 @pytest.mark.parametrize("template", ["nvdla", "shidiannao", "eyeriss"])
 def test_totals_are_the_sums_of_the_layers_and_no_layer_beats_the_array(capsys, table, template):
     code, out, err = call(
-        capsys, table, "--network", "a", "--on", template, "--pes", 64, "--clock", "500 MHz", "--json"
+        capsys, "cost", table, "--network", "a", "--on", template, "--pes", 64, "--clock", "500 MHz", "--json"
     )
     assert code == 0, err
     result = json.loads(out)
@@ -62,7 +54,7 @@ def test_an_onnx_file_and_the_module_it_came_from_cost_the_same(capsys, tmp_path
     torch.onnx.export(net, (torch.zeros(1, 3, 16, 16),), tmp_path / "net.onnx", dynamo=True, verbose=False)
     capsys.readouterr()
     totals = [
-        json.loads(call(capsys, *arguments, "--on", "nvdla", "--json")[1])["total"]
+        json.loads(call(capsys, "cost", *arguments, "--on", "nvdla", "--json")[1])["total"]
         for arguments in (["net.onnx"], ["nets:net", "--input", "0=1x3x16x16"])
     ]
     assert totals[0] == totals[1]
@@ -70,7 +62,7 @@ def test_an_onnx_file_and_the_module_it_came_from_cost_the_same(capsys, tmp_path
 
 
 def test_csv_has_a_row_a_layer(capsys, table, tmp_path):
-    assert call(capsys, table, "--on", "nvdla", "--csv", tmp_path / "out.csv")[0] == 0
+    assert call(capsys, "cost", table, "--on", "nvdla", "--csv", tmp_path / "out.csv")[0] == 0
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert [row["layer"] for row in rows] == ["conv1", "fc", "fc.2", "other"]
     assert all(int(row["cycles"]) > 0 for row in rows)
@@ -107,7 +99,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(capsys, table, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.csv").write_text(TABLE.replace("16,3,8", "16,many,8"))
     (tmp_path / "truncated.onnx").write_bytes(b"\x08\x0a\x12\xff")
-    code, out, err = call(capsys, *arguments)
+    code, out, err = call(capsys, "cost", *arguments)
     assert code == 2
     assert out == ""
     for word in words:
@@ -123,7 +115,7 @@ def test_zeros_are_skipped_where_the_accelerator_does(capsys, tmp_path):
     (tmp_path / "sparse.yaml").write_text(text + "skipping: '2:4'\n")
     given = {}
     for chip, density in product(("dense", "sparse"), ([], ["--density", "0.5"], ["--density", "wide=0.25"])):
-        code, out, err = call(capsys, table, "--on", tmp_path / f"{chip}.yaml", *density, "--json")
+        code, out, err = call(capsys, "cost", table, "--on", tmp_path / f"{chip}.yaml", *density, "--json")
         assert code == 0, err
         given[chip, "".join(density[1:])] = json.loads(out)["total"]
     dense, half, quarter = (given["dense", told] for told in ("", "0.5", "wide=0.25"))
@@ -136,7 +128,7 @@ def test_mappings_can_be_drawn_and_costed_in_torch(capsys, table):
     """Random mappings are no better than the best of the dataflow by much, and more of them are not worse."""
     cycles = []
     for options in ([], ["--device", "cpu", "--mappings", 50], ["--device", "cpu", "--mappings", 4000]):
-        code, out, err = call(capsys, table, "--network", "a", "--on", "nvdla", "--pes", 64, *options, "--json")
+        code, out, err = call(capsys, "cost", table, "--network", "a", "--on", "nvdla", "--pes", 64, *options, "--json")
         assert code == 0, err
         cycles.append(json.loads(out)["total"]["cycles"])
     best, few, many = cycles
@@ -147,10 +139,10 @@ def test_mappings_can_be_drawn_and_costed_in_torch(capsys, table):
 def test_the_plot_can_be_a_picture(capsys, table, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     path = tmp_path / "costs.png"
-    assert call(capsys, table, "--on", "nvdla", "--plot", path)[0] == 0
+    assert call(capsys, "cost", table, "--on", "nvdla", "--plot", path)[0] == 0
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if it were not installed
-    code, _, err = call(capsys, table, "--on", "nvdla", "--plot", tmp_path / "other.png")
+    code, _, err = call(capsys, "cost", table, "--on", "nvdla", "--plot", tmp_path / "other.png")
     assert code == 2
     assert "archip[plot]" in err
     assert not (tmp_path / "other.png").exists()

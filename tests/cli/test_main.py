@@ -6,15 +6,7 @@ import json
 
 import pytest
 import yaml
-
-from archip.cli.main import run
-
-
-def call(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        run(list(arguments))
-    out, err = capsys.readouterr()
-    return int(end.value.code or 0), out, err
+from _command import call
 
 
 def test_list_names_the_kinds_and_the_methods_of_one(capsys):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from _command import call
 
 from archip.cli._runs import complete_run
-from archip.cli.main import run as command
 from archip.core.pareto import front
 from archip.core.problem import Problem
 from archip.search.run import run
@@ -43,13 +43,6 @@ def runs(tmp_path_factory) -> Path:
         run(problem(seed), root / f"random_{seed}")
         run(problem(seed, "regularized_evolution"), root / f"evolution_{seed}")
     return root
-
-
-def call(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        command(list(arguments))
-    out, err = capsys.readouterr()
-    return int(end.value.code or 0), out, err
 
 
 def answer(capsys, *arguments: str):
