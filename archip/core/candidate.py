@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-__all__ = ["Candidate", "Genotype", "canonical_json", "digest"]
+__all__ = ["Candidate", "Genotype", "bits_of", "canonical_json", "digest"]
 
 Genotype = Mapping[str, Any] | list[Any] | str | int
 
@@ -26,6 +26,21 @@ def canonical_json(value: object) -> str:
 def digest(value: object) -> str:
     """First 16 hex digits of the SHA-256 of the canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def bits_of(genotype: Genotype) -> dict[str, Any]:
+    """What a genotype of compression says, as options of `ir.workload.workload`.
+
+    ``{"weight_bits": 4}`` are 4-bit weights in every layer, ``{"stem.conv.weight_bits": 4}`` those of ``stem.conv``.
+    """
+    bits: dict[str, Any] = {}
+    for name, value in genotype.items() if isinstance(genotype, Mapping) else ():
+        layer, _, option = name.rpartition(".")
+        if layer:
+            bits.setdefault(option, {})[layer] = value
+        else:
+            bits[name] = value
+    return bits
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ mutation, crossover, neighbours and enumeration follow and stand here once.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 from archip.core.candidate import canonical_json
 from archip.core.errors import CandidateError, UserError, nearest
 
-__all__ = ["Choice", "IntRange", "Knob", "KnobSpace"]
+__all__ = ["Choice", "IntRange", "Knob", "KnobSpace", "extremes"]
 
 _TRIES = 1000  # draws before a constraint counts as unsatisfiable
 
@@ -48,6 +49,20 @@ class IntRange:
 
 Knob = Choice | IntRange
 Genes = dict[str, Any]
+
+
+def extremes(space: Any) -> Iterator[Mapping[str, Any]]:
+    """Genotypes with all genes last or all first, those with one gene changed, and what the space's `corners` add.
+
+    Every layer of a space of networks is in one of them, and is largest in one of them, where its size follows from
+    each gene alone; what breaks a constraint is left out.
+    """
+    for end in (-1, 0):
+        base = {name: knob.values[end] for name, knob in space.knobs.items()}
+        one_changed = ({**base, name: v} for name, knob in space.knobs.items() for v in knob.values)
+        for genes in (base, *one_changed, *getattr(space, "corners", tuple)()):
+            with contextlib.suppress(UserError, CandidateError):
+                yield space.canonical(genes)
 
 
 class KnobSpace(ABC):

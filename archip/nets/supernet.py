@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from archip.core.errors import CandidateError, UserError
+from archip.core.knobs import extremes
 from archip.core.rng import integer_seed
 from archip.ir.graph import Graph
 from archip.ir.workload import workload
@@ -168,24 +169,17 @@ class SuperNet(nn.Module):
         return {layer: found for layer, found in steps.items() if found}
 
     def _corners(self, space: Any) -> Iterator[tuple[Genotype, Graph]]:
-        """Genotypes with all genes last or all first, and those with one gene changed: the largest of every layer.
-
-        This holds where a tensor's size follows from each gene alone; combinations that cannot be built are left out.
-        """
+        """Genotypes among which every layer is largest; networks that cannot be built are left out."""
         seen = set()
-        for end in (-1, 0):
-            base = {name: knob.values[end] for name, knob in space.knobs.items()}
-            one_changed = ({**base, name: v} for name, knob in space.knobs.items() for v in knob.values)
-            for genes in (base, *one_changed, *getattr(space, "corners", tuple)()):
-                try:
-                    genotype = space.canonical(genes)
-                    graph = self._make_graph(genotype)
-                    graph.shapes  # noqa: B018 - raises where the input is too small
-                except (UserError, CandidateError):
-                    continue
-                if graph not in seen:
-                    seen.add(graph)
-                    yield genotype, graph
+        for genotype in extremes(space):
+            try:
+                graph = self._make_graph(genotype)
+                graph.shapes  # noqa: B018 - raises where the input is too small
+            except (UserError, CandidateError):
+                continue
+            if graph not in seen:
+                seen.add(graph)
+                yield genotype, graph
 
     def _shapes(self, graphs: Sequence[Graph]) -> dict[str, tuple[int, ...]]:
         """Name of every weight → its shape in the store."""

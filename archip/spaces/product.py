@@ -26,6 +26,8 @@ __all__ = ["ProductSpace"]
 class ProductSpace:
     """The candidates whose parts come from `parts`: part name (``net.<task>``, ``hw``, ``compress.<task>``) → Space.
 
+    A space of compression may depend on the network: one with `given` is asked for the space that belongs to a network.
+
     Attributes:
         designer: solves the hardware for given networks, where something does (`core/protocols.py: DesignSpace`).
         screen: tells what candidates cost, without training.
@@ -45,46 +47,51 @@ class ProductSpace:
         return math.prod(space.size for space in self.parts.values())
 
     def canonical(self, candidate: Candidate) -> Candidate:
-        return Candidate.from_parts(
-            {name: space.canonical(candidate.parts[name]) for name, space in self.parts.items()}
-        )
+        parts: dict[str, Any] = {}
+        for name in self.parts:
+            parts[name] = self._space(name, parts).canonical(candidate.parts[name])
+        return Candidate.from_parts(parts)
 
     def sample(self, rng: np.random.Generator) -> Candidate:
-        return Candidate.from_parts({name: space.sample(rng) for name, space in self.parts.items()})
+        parts: dict[str, Any] = {}
+        for name in self.parts:
+            parts[name] = self._space(name, parts).sample(rng)
+        return Candidate.from_parts(parts)
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         """One part mutated, chosen in proportion to its number of genes: each gene is as likely to change."""
         parts = candidate.parts
         up_to = list(accumulate(_n_genes(parts[name]) for name in self.parts))
         name = list(self.parts)[bisect(up_to, rng.random() * up_to[-1])]  # Generator.choice takes ten times as long
-        return Candidate.from_parts(parts | {name: self.parts[name].mutate(parts[name], rng)})
+        return self._fitted(parts | {name: self._space(name, parts).mutate(parts[name], rng)}, rng)
 
     def crossover(self, a: Candidate, b: Candidate, rng: np.random.Generator) -> Candidate:
         """Each part whole from `a`, whole from `b`, or crossed within, with equal chances."""
-        parts = {}
-        for name, space in self.parts.items():
+        parts: dict[str, Any] = {}
+        for name in self.parts:
             one, other = a.parts[name], b.parts[name]
-            parts[name] = (one, other, space.crossover(one, other, rng))[rng.integers(3)]
-        return Candidate.from_parts(parts)
+            parts[name] = (one, other, self._space(name, parts).crossover(one, other, rng))[rng.integers(3)]
+        return self._fitted(parts, rng)
 
     def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
         """The candidates that differ by one step in one part."""
-        for name, space in self.parts.items():
-            for genotype in space.neighbours(candidate.parts[name]):
-                yield Candidate.from_parts(candidate.parts | {name: genotype})
+        for name in self.parts:
+            for genotype in self._space(name, candidate.parts).neighbours(candidate.parts[name]):
+                yield self._fitted(candidate.parts | {name: genotype}, None)
 
     def enumerate(self) -> Iterator[Candidate]:
         """Every candidate, once; the last part changes fastest."""
-        spaces = list(self.parts.values())
+        names = list(self.parts)
 
-        def extend(chosen: tuple[Any, ...]) -> Iterator[Candidate]:
-            if len(chosen) == len(spaces):
-                yield Candidate.from_parts(dict(zip(self.parts, chosen, strict=True)))
+        def extend(chosen: dict[str, Any]) -> Iterator[Candidate]:
+            if len(chosen) == len(names):
+                yield Candidate.from_parts(chosen)
             else:
-                for genotype in spaces[len(chosen)].enumerate():
-                    yield from extend((*chosen, genotype))
+                name = names[len(chosen)]
+                for genotype in self._space(name, chosen).enumerate():
+                    yield from extend(chosen | {name: genotype})
 
-        return extend(())
+        return extend({})
 
     @property
     def knobs(self) -> dict[str, Knob]:
@@ -93,8 +100,9 @@ class ProductSpace:
 
     def decide(self, choose: Callable[[str, Sequence[int]], int]) -> Candidate | None:
         """The candidate of a row of decisions (`KnobSpace.decide`); None if it breaks a constraint."""
-        parts = {}
-        for part, space in self.parts.items():
+        parts: dict[str, Any] = {}
+        for part in self.parts:
+            space = self._space(part, parts)
             parts[part] = space.decide(lambda name, allowed, part=part: choose(f"{part}/{name}", allowed))
             if parts[part] is None:
                 return None
@@ -117,6 +125,22 @@ class ProductSpace:
             if hasattr(space, "statistics"):
                 columns.append(space.statistics([c.parts[name] for c in candidates]))
         return np.concatenate(columns, axis=1)
+
+    def _space(self, name: str, parts: Mapping[str, Any]) -> Any:
+        """The space of a part, given the parts before it."""
+        space = self.parts[name]
+        return space.given(parts[_network_of(name)]) if hasattr(space, "given") else space
+
+    def _fitted(self, parts: dict[str, Any], rng: np.random.Generator | None) -> Candidate:
+        """The candidate of these parts, those that depend on a network made to fit it."""
+        for name, space in self.parts.items():
+            if hasattr(space, "given"):
+                parts[name] = space.given(parts[_network_of(name)]).fitted(parts[name], rng)
+        return Candidate.from_parts(parts)
+
+
+def _network_of(part: str) -> str:
+    return f"net.{part.partition('.')[2]}"
 
 
 def _n_genes(genotype: Any) -> int:

@@ -9,6 +9,7 @@ from archip.testing.toy import ToyKnobs
 SMALL_CHIP = {"pes": {"total": 256, "step": 32}, "bandwidth": {"total": "16 GB/s", "step": "4 GB/s"}}
 TOY_OPTIONS = {
     "chip": SMALL_CHIP,
+    "compression": {"layers": ["stem", "head"], "weight_bits": [2, 4, 8], "activation_bits": [4, 8]},
     "nb101": {"channels": 8, "stacks": 2, "cells": 1},
     "transnas_macro": {"channels": 8},
     "tabular": {"table": str(Path(__file__).parent.parent / "data" / "tables" / "grid.yaml")},
