@@ -29,8 +29,10 @@ from archip.nets.supernet import SuperNet
 from archip.spaces.nats_size import NATSSize
 from archip.spaces.tabular import Tabular
 from archip.train.calibration import batches, recalibrate
-from archip.train.loop import Recipe, evaluate, fit
+from archip.train.device import device, mixed_precision
+from archip.train.loop import Recipe, evaluate
 from archip.train.rules.uniform import Uniform
+from benchmarks._clock import trained_until
 from benchmarks._machine import write_result
 from claims._claim import data_file
 
@@ -38,29 +40,35 @@ N_RANKED, N_JUDGED = 200, 500
 FOLDER = Path("build/supernet_nats")
 
 
-def main(minutes: float, epochs: int, limit: int = 5_000) -> dict[str, Any] | None:
+def main(minutes: float, epochs: int, limit: int = 5_000, n_ranked: int = N_RANKED) -> dict[str, Any] | None:
     """Go on for some minutes; the result once everything is measured, else None."""
     torch.set_num_threads(1)
-    end = time.monotonic() + 60 * minutes
+    end, folder = time.monotonic() + 60 * minutes, FOLDER / f"{limit}_{epochs}"
     table = Tabular("nats_size", str(data_file("nats_size_cifar10.csv.gz").parent))
     truth = table.rows.metric("cifar10_test.accuracy")
     space, data = NATSSize(), Cifar10(val=0.1, limit=limit).load()
     recipe = Recipe(epochs=epochs, batch=64, lr=1e-2, keep="last")
     net = SuperNet(space, data.input_shape, data.n_outputs, 0)
-    trained = _trained(net, data, recipe, end, FOLDER / str(limit))
+    trained = trained_until(end, net, data, recipe, folder / "supernet.safetensors", Uniform())
     if trained is None:
         return None
     x = torch.from_numpy(data.splits["train"][0])
     calibration = batches(x, 64, 4, generator(0, "calibration"))
     judged = [part[:N_JUDGED] for part in data.splits["test"]]
-    rng, rows = generator(0, "ranked"), []
-    for genotype in (table.sample(rng) for _ in range(N_RANKED)):
+    rng, rows = generator(0, "ranked"), _rows(folder)
+    for number, genotype in enumerate(table.sample(rng) for _ in range(n_ranked)):
+        if number < len(rows):
+            continue
+        if time.monotonic() > end:
+            return None
         module = net.extract(genotype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        recalibrate(module, calibration)
-        score = evaluate(module, *judged, data.task)["accuracy"]
+        with mixed_precision(device()):
+            recalibrate(module, calibration)
+            score = evaluate(module, *judged, data.task)["accuracy"]
         work = workload(space.graph(genotype, (3, 32, 32), 10))
         parameters = sum(p.numel() for p in module.parameters())
         rows.append([score, float(truth[table.row(genotype)]), work.macs, parameters])
+        (folder / "rows.json").write_text(json.dumps(rows))
     columns = list(zip(*rows, strict=True))
     ranks = {
         name: {"spearman": float(spearmanr(column, columns[1])[0]), "kendall": float(kendalltau(column, columns[1])[0])}  # pyright: ignore
@@ -70,7 +78,7 @@ def main(minutes: float, epochs: int, limit: int = 5_000) -> dict[str, Any] | No
     return {
         "epochs": epochs,
         "train_images": len(x),
-        "supernet_s": trained,
+        "supernet_s": trained.seconds,
         "accuracy_best": best,
         "accuracy_mean": mean,
         "published": {"BossNAS spearman": 0.76},
@@ -80,41 +88,19 @@ def main(minutes: float, epochs: int, limit: int = 5_000) -> dict[str, Any] | No
     }
 
 
-class _Clock:
-    """Ends a training after an epoch, when the time is over; its checkpoint survives that."""
-
-    def __init__(self, end: float) -> None:
-        self.end = end
-
-    def start(self, description: str, total: int) -> None:
-        """Nothing to be said yet."""
-
-    def advance(self, handle: Any, n: int = 1, **fields: object) -> None:
-        if fields:
-            print(time.strftime("%X"), fields, flush=True)
-        if time.monotonic() > self.end:
-            raise KeyboardInterrupt
-
-    def finish(self, handle: Any) -> None:
-        """The result says it."""
-
-
-def _trained(net: Any, data: Any, recipe: Recipe, end: float, folder: Path) -> float | None:
-    """Train until the time is over; the seconds of the whole training once it is done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        return fit(net, data, recipe, 0, _Clock(end), folder / "supernet.safetensors", Uniform()).seconds
-    except KeyboardInterrupt:
-        return None
+def _rows(folder: Path) -> list[list[float]]:
+    """What has been measured: accuracy with shared weights, in the table, multiply-accumulates, parameters."""
+    path = folder / "rows.json"
+    return json.loads(path.read_text()) if path.exists() else []
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--toy", action="store_true", help="500 images, 1 epoch")
+    parser.add_argument("--toy", action="store_true", help="500 images, 1 epoch, 5 networks")
     given = parser.parse_args()
-    figures = main(given.minutes, 1, 500) if given.toy else main(given.minutes, given.epochs)
+    figures = main(given.minutes, 1, 500, 5) if given.toy else main(given.minutes, given.epochs)
     if figures is None:
         print("not done; the same command goes on")
     else:
