@@ -190,6 +190,7 @@ class Networks:
         genes: gene of the table → gene of the space, where the names differ; a ``*`` stands for the same text in both.
         values: value in the table → value in the space, where they differ.
         inputs: search → ``CxHxW:OUTPUTS``, shape of the input and number of outputs; ``"*"`` is any search.
+        options_of: search → further options of the space, for tasks that end in another way.
     """
 
     __pydantic_config__ = _STRICT
@@ -199,6 +200,12 @@ class Networks:
     options: dict[str, Any] = field(default_factory=dict)
     genes: dict[str, str] = field(default_factory=dict)
     values: dict[str | int, str | int | float] = field(default_factory=dict)
+    options_of: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for search in self.options_of:
+            if search not in self.inputs:
+                raise UserError(f"{search!r} has no input", "networks.options_of", nearest(search, self.inputs))
 
 
 @dataclass(frozen=True)

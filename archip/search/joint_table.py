@@ -73,7 +73,8 @@ def profiles_of(space: Tabular, search: str, progress: Progress | None = None) -
     _, asked = table.search(search)
     score_M = metric(asked.test[0]).goal * table.metric(asked.test[0])
     networks, shape, n_outputs = _declared(space, search)
-    nets = registry.create("spaces", networks.space, networks.options)
+    options = networks.options | networks.options_of.get(search, {})
+    nets = registry.create("spaces", networks.space, options)
     if not isinstance(nets, NetworkSpace):
         raise UserError(f"{networks.space} is no space of networks", f"{table.name}: networks.space")
     best: dict[str, int] = {}

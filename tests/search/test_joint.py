@@ -56,12 +56,12 @@ def toy(folder, rng, n_networks):
     return Tabular(str(path))
 
 
-def brute_force(space, spec, nets=NETS):
+def brute_force(space, spec, nets=NETS, shape=(1, 8, 8)):
     """Set of (accuracy, cycles, energy, area) that nothing beats; each network priced by itself."""
     points = []
     for genes in space.enumerate():
         accuracy = space.rows.metric("test")[space.row(genes)]
-        table = cost_table({"n": workload(nets.graph(genes, (1, 8, 8), 3))}, spec)
+        table = cost_table({"n": workload(nets.graph(genes, shape, 3))}, spec)
         n_layers = len(table.layers)
         for n_cores in range(spec.min_cores, spec.cores + 1):
             which = np.array(list(product(range(n_cores), repeat=n_layers)))
@@ -120,7 +120,7 @@ def cells(folder, rng, n_networks):
     return Tabular(str(path))
 
 
-def modules(folder, rng, n_networks):
+def modules(folder, rng, n_networks, rest="inputs: {toy: '1x8x8:3'}"):
     """Rows of one task among those of two; the other's are better."""
     every = [
         genes
@@ -135,7 +135,7 @@ def modules(folder, rng, n_networks):
     (folder / "toy.csv").write_text("\n".join(rows))
     values = ", ".join(f"'{code}': {kind}" for kind, code in codes.items())
     keys = f"genes: [{{column: arch, name: module, split: '', values: {{{values}}}}}]\nwhere: {{task: mine}}"
-    networks = "{space: transnas_macro, options: {channels: 2, blocks: 1}, inputs: {toy: '1x8x8:3'}}"
+    networks = f"{{space: transnas_macro, options: {{channels: 2, blocks: 1}}, {rest}}}"
     path = folder / f"modules{rng.integers(1 << 40)}.yaml"
     path.write_text(GENES.sub(keys, HEAD) + f"networks: {networks}")
     return Tabular(str(path))
@@ -152,6 +152,25 @@ def test_tables_of_other_spaces(tmp_path, table, nets, n_networks, seed):
     assert len(expected) > 10
     assert len(np.unique(expected[:, 0])) > (table is cells)
     assert {tuple(p) for p in told(front)} == {tuple(p) for p in expected}
+
+
+JIGSAW = "inputs: {toy: '9x8x8:3', test: '1x8x8:3'}, options_of: {toy: {decoder: jigsaw}}"
+
+
+def test_a_search_may_have_networks_of_its_own(tmp_path):
+    """Options of one search, here nine tiles in one network; the other searches keep the options of all."""
+    rng, spec = np.random.default_rng(5), validate(ChipSpec, SPACES[0])
+    space = modules(tmp_path, rng, 2, JIGSAW)
+    nets = TransNASMacro(channels=2, blocks=1, decoder="jigsaw")
+    expected = brute_force(space, spec, nets, (9, 8, 8))
+    assert {tuple(p) for p in told(joint_front(space, "toy", spec))} == {tuple(p) for p in expected}
+    expected = brute_force(space, spec, MODULES)
+    assert {tuple(p) for p in told(joint_front(space, "test", spec))} == {tuple(p) for p in expected}
+
+
+def test_options_of_a_search_without_an_input_are_refused(tmp_path):
+    with pytest.raises(UserError, match="'tou' has no input"):
+        modules(tmp_path, np.random.default_rng(0), 2, "inputs: {toy: '1x8x8:3'}, options_of: {tou: {}}").rows  # noqa: B018
 
 
 def test_a_point_is_what_its_network_costs_on_its_chip(tmp_path):
