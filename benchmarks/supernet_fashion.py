@@ -14,8 +14,8 @@ Added after the first numbers (sub-networks lose some 3 points, and `supernet_ru
 supernet with uniform paths and as many passes, 48 epochs of one network a step; expected to lose less.
 Added after those (on validation images uniform paths are 3 points ahead): uniform paths for 240 epochs, which is what
 40 minutes of one core allow, and networks trained alone three times as long, so that a long training is not compared
-with short ones only. Expected of it: at most 0.5 points lost to 12 epochs alone
-in each budget, and more than that to 36 epochs alone in the cheapest.
+with short ones only. Expected of it: at most 0.5 points lost to 12 epochs alone in each budget, and more than that to
+36 epochs alone in the cheapest.
 """
 
 from __future__ import annotations
@@ -97,20 +97,17 @@ def _alone_rows(
     rows: list[dict[str, Any]], data: DataSet, end: float, now: bool, folder: Path
 ) -> list[dict[str, Any]] | None:
     """The networks with what they reach when they are trained alone, those of the budgets also with what longer."""
-    kept = []
     for number, row in enumerate(rows):
         for name, epochs in (("alone", EPOCHS), *([("longer", LONGER)] if "budget" in row else [])):
             path = folder / f"{name}{number}.json"
-            if not path.exists() and (now or time.monotonic() > end):
-                if now:
-                    break
+            if not path.exists() and now:
+                continue
+            if not path.exists() and time.monotonic() > end:
                 print(f"{number} of {len(rows)} trained alone; start again to go on")
                 return None
             row |= _kept(path, lambda row=row, name=name, epochs=epochs: _alone(data, row, name, epochs))
             print(f"{number:2} {row['macs']:12.0f} {name} {row[name]:.4f}", flush=True)
-        else:
-            kept.append(row)
-    return kept
+    return [row for row in rows if "alone" in row]
 
 
 def _recipe(epochs: int) -> Recipe:
@@ -169,7 +166,7 @@ def _judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     at_budgets, ranked = rows[: len(BUDGETS)], rows[len(BUDGETS) :]
     correlation = float(spearmanr([r["shared"] for r in ranked], [r["alone"] for r in ranked])[0])  # pyright: ignore
     lost = [row["lost_points"] for row in at_budgets]
-    lost_to_longer = [100 * (row["longer"] - row["shared"]) for row in at_budgets]
+    lost_to_longer = [100 * (row["longer"] - row["shared"]) for row in at_budgets if "longer" in row]
     return {
         "n_ranked": len(ranked),
         "spearman": correlation,
