@@ -28,6 +28,7 @@ _USE = {  # where a method of a kind is named
     "evaluators": "`evaluator` of a problem file. The stage `cost` belongs to every run by itself.",
     "evaluators/proxies": "options of the evaluator `zero_cost`.",
     "train/rules": "`rule` of the evaluator `supernet` ([supernets](../../supernets.md)).",
+    "compress/quantize": "`quantizer` of `compress` in a problem file ([bits of layers](../../how-to/bits.md)).",
     "predictors": "options of strategies that have a predictor, and `archip device calibrate`.",
     "hardware/models": "`cost_model` of a chip, and Python. [Cost models](../../cost-model.md) has the equations.",
     "hardware/templates": "`dataflows` of a chip, and `accelerator: {template: {NAME: {…}}}`.",

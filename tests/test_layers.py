@@ -22,7 +22,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)  # the public API and __main__ see all
-HAS_TORCH = {"nets", "train", "export"}
+HAS_TORCH = {"nets", "train", "export", "compress"}
 ALL_TORCH = {"testing/elastic.py"}  # a network that tests of training rules share
 
 

@@ -16,7 +16,7 @@ from archip.search.runs import Run
 
 __all__ = ["register"]
 
-_FORMATS = ("onnx", "pytorch_source", "safetensors", "chip_yaml", "report")
+_FORMATS = ("onnx", "qdq_onnx", "pytorch_source", "safetensors", "chip_yaml", "report")
 
 
 def _complete_format(incomplete: str) -> list[str]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from archip.core import registry
 from archip.core.candidate import digest
+from archip.core.compression import Compress
 from archip.core.errors import UserError, nearest
 from archip.core.objectives import Goals, Limit, Objective
 from archip.core.record import METRICS, metric
@@ -134,6 +135,9 @@ class _File(_Strict):
     )
     limits: dict[str, Any] = Field(default_factory=dict, description="metric: bound with unit, e.g. latency: 5 ms")
     objectives: list[str] | None = Field(None, description="metrics to optimise, the most important first")
+    compress: Compress | None = Field(
+        None, description="bits of each layer, searched with the networks; none: floats, that cost 8 bits"
+    )
     strategy: Any = Field(default="nsga2", validate_default=True, description="how candidates are proposed")
     schedule: str | None = Field(
         None, description="policy that puts layers on the cores of a chip; hap, or dynamic_programming (see docs)"
@@ -186,6 +190,7 @@ class Problem:
     schedule: str | None = None
     store: str | None = dataclasses.field(default=None, repr=False)  # may have a password
     workers: Plug = Plug("serial")
+    compress: Compress | None = None  # with its quantizer as a Plug
 
     @classmethod
     def load(cls, path: str | Path) -> Problem:
@@ -242,6 +247,7 @@ class Problem:
             schedule=_schedule(file, target),
             store=_store(file.store),
             workers=_resolved("distribute", Plug(*workers_plug(file.workers)), "workers"),
+            compress=_compress(file.compress, evaluator, target),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -260,6 +266,7 @@ class Problem:
             "target": None if self.target is None else {self.target.name: dict(self.target.options)},
             "limits": dict(self.limits),
             "objectives": [o.metric for o in self.goals.objectives],
+            **({} if self.compress is None else {"compress": _compress_json(self.compress)}),
             "strategy": self.strategy.to_json(),
             **({} if self.schedule is None else {"schedule": self.schedule}),
             "evaluator": self.evaluator.to_json(),
@@ -319,7 +326,7 @@ def _validated(value: Mapping[str, Any]) -> _File:
 
 
 def _keys_at(loc: list[str]) -> list[str]:
-    inner = {"tasks": TaskSpec, "budget": Budget, "finish": Finish}
+    inner = {"tasks": TaskSpec, "budget": Budget, "finish": Finish, "compress": Compress}
     model = inner.get(loc[0], _File) if loc else _File
     return list(model.model_fields)
 
@@ -449,6 +456,34 @@ def _target_options(name: str, value: Any) -> dict[str, Any]:
     return dict(value or {})
 
 
+def _compress(compress: Compress | None, evaluator: Plug, target: Plug | None) -> Compress | None:
+    """The key with its quantizer resolved, where evaluator and target can tell one number of bits from another."""
+    if compress is None:
+        return None
+    if not getattr(registry.find("evaluators", evaluator.name), "quantizes", False):
+        raise UserError(
+            f"{evaluator.name!r} does not tell what bits cost in quality", "compress", "evaluator: supernet"
+        )
+    if target is None:
+        raise UserError("nothing tells what bits save", "compress", f"add target: {{{_TARGETS['mcu']}}}, or another")
+    kind, plug = target_plug(target)
+    if not getattr(registry.find(kind, plug.name), "reads_bits", True):
+        raise UserError(
+            f"{plug.name!r} knows float networks only", "compress", "an accelerator, chip, mcu, fpga or lut"
+        )
+    try:
+        quantizer = Plug.of(compress.quantizer)
+    except ValueError as error:
+        raise UserError(str(error), "compress.quantizer") from None
+    resolved = _resolved("compress/quantize", quantizer, "compress.quantizer")
+    return compress.model_copy(update={"quantizer": resolved})
+
+
+def _compress_json(compress: Compress) -> dict[str, Any]:
+    widths = {name: list(getattr(compress, name)) for name in ("weight_bits", "activation_bits")}
+    return {**widths, "quantizer": compress.quantizer.to_json()}
+
+
 def _store(value: str | None) -> str | None:
     """The URL of a store; of a file, its whole path, which is right in every folder."""
     try:
@@ -529,6 +564,7 @@ def json_schema() -> dict[str, Any]:
     for key, kind in {"strategy": "strategies", "evaluator": "evaluators"}.items():
         schema["properties"][key] |= _plug_schema(shared, kind)
     schema["properties"]["baselines"]["items"] = _plug_schema(shared, "strategies")
+    shared["Compress"]["properties"]["quantizer"] |= _plug_schema(shared, "compress/quantize")
     task = shared["TaskSpec"]["properties"]
     task["data"] |= _plug_schema(shared, "data")
     task["net"] |= _plug_schema(shared, "spaces", lambda cls: hasattr(cls, "task") or cls.__name__ == "Tabular")

@@ -153,6 +153,8 @@ class Stage(Protocol):
     `evaluate` answers for every candidate, in order; it never raises for a candidate, a failure is an outcome with a
     reason. Equal parts, equal key and equal code give equal metrics. `prepare` does work that is shared by all
     candidates (such as training a supernet); it is called before the first evaluation that no stored result answers.
+    A stage whose candidates cost less together may have an attribute `together`: so many, if there are as many, come at
+    once.
     """
 
     @property
@@ -404,6 +406,7 @@ class RunContext:
             None where no hardware is asked for.
         folder: the run's folder, for checkpoints; everything in it may be there already from an earlier session.
         schedule: the policy that puts layers on the cores of a chip (`hardware/schedule`).
+        quantizer: rounds networks to the bits of a candidate (`compress/quantize`); None where no bits are searched.
     """
 
     tasks: tuple[Task, ...]
@@ -412,3 +415,4 @@ class RunContext:
     seed: int
     folder: Path
     schedule: str = "hap"
+    quantizer: Any = None

@@ -28,6 +28,7 @@ KINDS = {
     "evaluators/proxies": "zero-cost scores",
     "predictors": "predictors",
     "train/rules": "training rules of supernets",
+    "compress/quantize": "quantisers",
     "hardware/models": "hardware cost models",
     "hardware/templates": "accelerator templates",
     "hardware/mappers": "mappers",

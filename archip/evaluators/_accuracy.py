@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archip.core.candidate import Candidate, Genotype
+from archip.core.candidate import Candidate, Genotype, bits_of
 from archip.core.errors import CandidateError
 from archip.core.protocols import Progress, RunContext, Task
 from archip.core.record import Outcome, Status
@@ -29,16 +29,22 @@ class AccuracyStage(ABC):
         self.task = task
         self.data = task.load()
         self.name = f"{evaluator}.{task.name}"
-        self.reads = (f"net.{task.name}",)
+        self.reads = (f"net.{task.name}", *([f"compress.{task.name}"] if run.quantizer else []))
         self.folder = run.folder / evaluator
         self.seed = integer_seed(run.seed, evaluator, task.name)
         options = {f.name: getattr(task.space, f.name) for f in dataclasses.fields(task.space)}
         space = {"space": type(task.space).__name__, "options": options}
         self.key = {**space, "data": self.data.digest, "metric": task.metric, "seed": self.seed, **fidelity}
+        if run.quantizer is not None:
+            self.key["quantizer"] = {type(run.quantizer).__name__: dataclasses.asdict(run.quantizer)}
 
     @abstractmethod
-    def measure(self, genotype: Genotype) -> float:
+    def measure(self, genotype: Genotype, bits: Mapping[str, Any]) -> float:
         """The task's metric for a network.
+
+        Args:
+            bits: of its layers (`core.candidate.bits_of`); empty where none are searched, which only evaluators with
+                ``quantizes`` are given.
 
         Raises:
             CandidateError: it cannot be built or trained.
@@ -48,12 +54,13 @@ class AccuracyStage(ABC):
         """Nothing, where networks are trained one by one."""
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        return [self._outcome(candidate.net[self.task.name]) for candidate in candidates]
+        return [self._outcome(candidate) for candidate in candidates]
 
-    def _outcome(self, genotype: Genotype) -> Outcome:
-        began = time.perf_counter()
+    def _outcome(self, candidate: Candidate) -> Outcome:
+        began, name = time.perf_counter(), self.task.name
         try:
-            metrics = {f"{self.task.name}.{self.task.metric}": self.measure(genotype)}
+            score = self.measure(candidate.net[name], bits_of(candidate.compress.get(name, {})))
+            metrics = {f"{name}.{self.task.metric}": score}
         except (CandidateError, RuntimeError) as error:  # torch reports what a network cannot do as RuntimeError
             reason = str(error).partition("\n")[0] or type(error).__name__
             return Outcome(status=Status.FAILED, reason=reason, seconds=time.perf_counter() - began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from archip.core.candidate import Candidate
+from archip.core.candidate import Candidate, bits_of
 from archip.core.protocols import Task
 from archip.hardware.devices._device import Deployed
 
@@ -28,4 +28,4 @@ def deployed(task: Task, candidate: Candidate) -> Deployed:
     """
     data = task.load()
     graph = task.space.graph(candidate.net[task.name], data.input_shape, data.n_outputs)
-    return Deployed(graph, dict(candidate.compress.get(task.name, {})))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return Deployed(graph, bits_of(candidate.compress.get(task.name, {})))

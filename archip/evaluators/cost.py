@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from archip.core import registry
-from archip.core.candidate import Candidate, canonical_json
+from archip.core.candidate import Candidate, bits_of, canonical_json
 from archip.core.errors import CandidateError, UserError
 from archip.core.objectives import Goals
 from archip.core.protocols import Progress, RunContext, Stage
@@ -205,7 +205,7 @@ class _CostStage:
     def _workloads(self, candidate: Candidate) -> list[Workload]:
         """The workload of each task's network, at the bits of its compression if there is one."""
         texts = [
-            (canonical_json(candidate.net[task.name]), canonical_json(candidate.compress.get(task.name, {})))
+            (canonical_json(candidate.net[task.name]), canonical_json(bits_of(candidate.compress.get(task.name, {}))))
             for task in self.run.tasks
         ]
         return [self._task_workload(i, *pair) for i, pair in enumerate(texts)]

@@ -3,33 +3,40 @@
 Choose it for searches of hundreds of candidates: after one training a candidate costs milliseconds. Its scores rank
 networks, they are not those of a full training. A training that was interrupted goes on; a finished one is read from
 the run's folder, or, with `start_from`, from that of another run.
+Where bits are searched (``compress`` in a problem), a network is rounded to its bits as it is, without training.
 Source: Guo et al. 2020, arXiv:1904.00420 (uniform single paths); Yu et al. 2020, arXiv:2003.11142 (shared channels,
 batch-norm statistics measured for each network). How the shared weights are trained is a `rule` (`archip/train/rules`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from archip.core import registry
+from archip.core.candidate import Candidate
 from archip.core.errors import CandidateError, UserError
 from archip.core.files import digest_of
 from archip.core.problem import Plug
 from archip.core.protocols import Progress, RunContext, Stage, Task
+from archip.core.record import Outcome
 from archip.core.rng import generator, integer_seed
 from archip.evaluators._accuracy import AccuracyStage
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from archip.nets.build import GraphModule
+
 __all__ = ["Supernet"]
 
 _EPOCHS, _STEPS = 12, 400  # at least, where the options do not say
+_TOGETHER, _BYTES = 64, 2**28  # networks that are evaluated in one pass, at most; their weights
 
 Count = Annotated[int, Field(ge=1)]
 Rule = str | dict[str, Any]
@@ -38,6 +45,8 @@ Rule = str | dict[str, Any]
 @dataclass(frozen=True)
 class Supernet:
     """Weights shared between all networks of a space."""
+
+    quantizes: ClassVar[bool] = True
 
     epochs: Annotated[int, Field(ge=0)] | None = None  # None: 12, on small data more: so many that there are 400 steps
     batch: Count = 64  # samples of a training step
@@ -71,7 +80,8 @@ class _SupernetStage(AccuracyStage):
     def __init__(self, run: RunContext, task: Task, options: Supernet) -> None:
         start = {"start": digest_of(Path(options.start_from))} if options.start_from else {}
         super().__init__("supernet", run, task, {"fidelity": "supernet", **asdict(options), **start})
-        self.options = options
+        self.options, self.quantizer = options, run.quantizer
+        self.together = 1 if run.quantizer else _TOGETHER
         self.failure = ""
         x, y = self.data.splits["val"]
         rows = generator(self.seed, "samples").permutation(len(x))[: options.samples]
@@ -111,28 +121,67 @@ class _SupernetStage(AccuracyStage):
         inputs = torch.from_numpy(x).to(device())
         self.batches = batches(inputs, o.batch, o.calibration, generator(self.seed, "calibration"))
 
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Several networks in one pass: what they have in common, such as their first layers, is computed once."""
+        if self.together == 1:  # networks that are rounded have nothing in common
+            return super().evaluate(candidates)
+        n = self._n_together()
+        return [o for start in range(0, len(candidates), n) for o in self._evaluated(candidates[start : start + n])]
+
     def network(self, genotype: Any) -> nn.Module:
         """The network of a genotype with weights of the trained supernet, and with statistics of its own.
 
         Raises:
             CandidateError: the training of the supernet failed, or it has no room for this network.
         """
-        import torch
-
         from archip.train.calibration import recalibrate
+
+        module = self._extracted(genotype)
+        recalibrate(module, self.batches)
+        return module
+
+    def _evaluated(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """In one pass; one by one, where one of them fails."""
+        from archip.nets.merged import Merged
+        from archip.train.calibration import recalibrate
+        from archip.train.device import device, mixed_precision
+        from archip.train.evaluation import evaluate_merged
+
+        began = time.perf_counter()
+        try:
+            with mixed_precision(device()):
+                merged = Merged([self._extracted(candidate.net[self.task.name]) for candidate in candidates])
+                recalibrate(merged, self.batches)
+                found = evaluate_merged(merged, self.x, self.y, self.data.task)
+        except (CandidateError, RuntimeError):
+            return super().evaluate(candidates)
+        seconds = (time.perf_counter() - began) / len(candidates)
+        name = f"{self.task.name}.{self.task.metric}"
+        return [Outcome({name: metrics[self.task.metric]}, seconds=seconds) for metrics in found]
+
+    def _n_together(self) -> int:
+        """Networks whose weights fit into memory at once."""
+        if not hasattr(self, "batches"):
+            return 1
+        each = sum(parameter.nbytes for parameter in self.net.parameters())
+        return max(1, min(self.together, _BYTES // each))
+
+    def _extracted(self, genotype: Any) -> GraphModule:
+        """The network of a genotype, whose statistics are still to be measured."""
+        import torch
 
         if not self.failure and not hasattr(self, "batches"):
             self.prepare(None)
         if self.failure:
             raise CandidateError(self.failure)
-        module = self.net.extract(genotype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        recalibrate(module, self.batches)
-        return module
+        return self.net.extract(genotype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def measure(self, genotype: Any) -> float:
+    def measure(self, genotype: Any, bits: Mapping[str, Any]) -> float:
         from archip.train.device import device, mixed_precision
         from archip.train.loop import evaluate
 
         with mixed_precision(device()):
             module = self.network(genotype)
+            if bits:
+                module = self.quantizer.quantized(module, bits, self.batches)
             return evaluate(module, self.x, self.y, self.data.task)[self.task.metric]

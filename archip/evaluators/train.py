@@ -6,9 +6,9 @@ the fidelity: with few of them networks that learn fast are favoured. A training
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -43,7 +43,7 @@ class _TrainStage(AccuracyStage):
         super().__init__("train", run, task, {"fidelity": f"train:{recipe.epochs}", "recipe": recipe.to_json()})
         self.recipe = recipe
 
-    def measure(self, genotype: Genotype) -> float:
+    def measure(self, genotype: Genotype, bits: Mapping[str, Any]) -> float:
         from archip.train.loop import fit
 
         module = self.task.space.build(genotype, self.data.input_shape, self.data.n_outputs, self.seed)

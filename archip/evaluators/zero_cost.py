@@ -13,7 +13,7 @@ sum of logarithms of ranks); ours replaces ranks in a growing population, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -82,7 +82,7 @@ class _ZeroCostStage(AccuracyStage):
             progress.finish(handle)
         self.scale = [_median_and_range(column) for column in zip(*rows, strict=True)]
 
-    def measure(self, genotype: Genotype) -> float:
+    def measure(self, genotype: Genotype, bits: Mapping[str, Any]) -> float:
         if not self.scale:
             raise CandidateError(f"no network of the sample of {self.task.name} can be scored")
         scores = self._scores(genotype)

@@ -15,13 +15,13 @@ from archip.core.protocols import Progress
 from archip.core.record import Record
 from archip.export.report import Report
 from archip.search.deliver import exported
-from archip.search.finish import Trained
+from archip.search.finish import trained
 from archip.search.runs import Run
 from archip.search.setup import Setup, prepare
 
 __all__ = ["FORMATS", "export_candidate", "export_report", "wanted_record"]
 
-FORMATS = ("onnx", "pytorch_source", "safetensors", "chip_yaml")
+FORMATS = ("onnx", "qdq_onnx", "pytorch_source", "safetensors", "chip_yaml")
 
 
 def wanted_record(run: Run, candidate: str | None) -> Record:
@@ -67,8 +67,7 @@ def export_candidate(
     if networks:
         trainer = setup.trainer(progress)
         for task in setup.run.tasks:
-            trained: Trained = trainer.train(task, record.candidate.net[task.name])
-            files += exported(trained, make_folder(out / task.name), networks).values()
+            files += exported(trained(trainer, task, record.candidate), make_folder(out / task.name), networks).values()
     if "chip_yaml" in formats:
         files += _chip(setup, record, make_folder(out))
     return files

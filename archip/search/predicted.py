@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from archip.core.candidate import bits_of
 from archip.core.record import metric
 from archip.core.units import format_quantity
 from archip.hardware.devices._device import Deployed, Device
@@ -38,8 +39,8 @@ def on_device(device: Device, winner: Finalist, networks: Mapping[str, Mapping[s
     orders = {}
     if isinstance(device, Mcu):
         for name, net in winner.networks.items():
-            bits = winner.record.candidate.compress.get(name, {})
-            order = device.order(Deployed(net.module.graph, dict(bits)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+            bits = bits_of(winner.record.candidate.compress.get(name, {}))
+            order = device.order(Deployed(net.module.graph, bits))  # pyright: ignore[reportArgumentType]
             orders[name] = {**asdict(order), "nodes": list(order.nodes), "is_optimal": order.is_optimal}
     return {"about": device.about(), "rows": rows, "orders": orders, "note": _note(device)}
 

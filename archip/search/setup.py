@@ -11,6 +11,7 @@ from typing import Any
 
 from archip.core import registry
 from archip.core.candidate import Candidate
+from archip.core.compression import Compress
 from archip.core.errors import MissingExtra, UserError
 from archip.core.problem import Plug, Problem, target_plug
 from archip.core.protocols import Designer, Progress, RunContext, Space, Stage, Store, Strategy, Task
@@ -19,6 +20,7 @@ from archip.search.cascade import Cascade
 from archip.search.finish import Trainer
 from archip.search.work import Work
 from archip.spaces.chip import Chip
+from archip.spaces.compression import Compression
 from archip.spaces.product import ProductSpace
 
 __all__ = ["Setup", "make_target", "make_tasks", "prepare"]
@@ -42,7 +44,9 @@ class Setup:
         judges = [stage for stage in self.stages if hasattr(stage, "network")]
         inherited = {stage.task.name: stage.network for stage in judges}  # pyright: ignore[reportAttributeAccessIssue]
         finish = self.problem.finish
-        return Trainer(finish, self.problem.seed, self.run.folder / "finish", progress, inherited=inherited)
+        return Trainer(
+            finish, self.problem.seed, self.run.folder / "finish", progress, {}, inherited, self.run.quantizer
+        )
 
     def strategy(self, plug: Plug | None = None) -> Strategy:
         """A fresh strategy: the problem's own, or the one of a baseline."""
@@ -61,16 +65,30 @@ def prepare(problem: Problem, folder: Path) -> Setup:
         raise MissingExtra("torch", "torch", "a run trains networks and")
     tasks = make_tasks(problem)
     target = make_target(problem)
-    run = RunContext(tasks, target, problem.goals, problem.seed, folder, problem.schedule or "hap")
+    quantizer = None
+    if problem.compress is not None:
+        plug = problem.compress.quantizer
+        quantizer = registry.create("compress/quantize", plug.name, plug.options)
+    run = RunContext(tasks, target, problem.goals, problem.seed, folder, problem.schedule or "hap", quantizer)
     parts: dict[str, Any] = {f"net.{task.name}": task.space for task in tasks}
     if isinstance(target, Space):
         parts["hw"] = target
+    if problem.compress is not None:
+        parts |= {f"compress.{task.name}": _compression(task, problem.compress) for task in tasks}
     accuracy = registry.create("evaluators", problem.evaluator.name, problem.evaluator.options)
     costs = () if problem.is_on_table else registry.create("evaluators", "cost", _scheduled(problem)).stages(run)
     stages = (*costs, *accuracy.stages(run))
     designer = _designer(run) if isinstance(target, Chip) else None
     screen = partial(_screen, stages[0]) if stages[0].name == "cost" else None
     return Setup(problem, run, ProductSpace(parts, designer, screen), stages)
+
+
+def _compression(task: Task, compress: Compress) -> Compression:
+    data, space = task.load(), task.space
+    shapes = (data.input_shape, data.n_outputs)
+    return Compression.of(
+        space, lambda genotype: space.graph(genotype, *shapes), compress.weight_bits, compress.activation_bits
+    )
 
 
 def _scheduled(problem: Problem) -> dict[str, str]:

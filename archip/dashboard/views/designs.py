@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archip.core.candidate import Candidate
+from archip.core.candidate import Candidate, bits_of
 from archip.core.errors import ArchipError
 from archip.core.problem import Problem
 from archip.core.protocols import RunContext, Task
@@ -96,7 +96,7 @@ def _networks(context: RunContext, candidate: Candidate) -> Design:
     for task in context.tasks:
         data = task.load()
         graphs[task.name] = task.space.graph(candidate.net[task.name], data.input_shape, data.n_outputs)
-        bits[task.name] = dict(candidate.compress.get(task.name, {}))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        bits[task.name] = bits_of(candidate.compress.get(task.name, {}))
         works[task.name] = workload(graphs[task.name], **bits[task.name])
         axes[task.name] = data.axes
     return Design(graphs, works, axes, bits)

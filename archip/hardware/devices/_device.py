@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from archip.core.candidate import digest
 from archip.ir.graph import Graph
@@ -31,7 +31,12 @@ class Device(ABC):
 
     `costs` may be called with any networks that a space makes; a network that the device cannot take is a
     CandidateError with the reason, never a number.
+
+    Attributes:
+        reads_bits: whether costs depend on the bits of a network.
     """
+
+    reads_bits: ClassVar[bool] = True
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import yaml
@@ -38,6 +38,8 @@ class Fitted(Device):
     Attributes:
         path: of the device file.
     """
+
+    reads_bits: ClassVar[bool] = False
 
     path: str
 

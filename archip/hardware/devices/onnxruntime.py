@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -38,6 +38,8 @@ class OnnxRuntime(Device):
         seconds: stop repeating after so long.
         max_drift, tries: measure again, up to so often, where the halves of the repeats differ by a larger share.
     """
+
+    reads_bits: ClassVar[bool] = False
 
     threads: Annotated[int, Field(ge=1)] = 1  # of the runtime
     warmup: Annotated[int, Field(ge=0)] = 10  # runs that are dropped

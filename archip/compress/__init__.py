@@ -1,0 +1,1 @@
+"""Compression of trained networks: fewer bits (`quantize`). One method a file."""

@@ -1,0 +1,1 @@
+"""Quantisers: what a trained network computes when its weights and activations have few bits."""
