@@ -114,8 +114,8 @@ class Work:
                 yield part
 
     def _size(self, stage: Stage) -> int:
-        each = self._seconds.get(stage.name)
-        return 1 if each is None else max(1, min(4096, int(_CHUNK_S / max(each, 1e-6))))
+        each, together = self._seconds.get(stage.name), getattr(stage, "together", 1)
+        return together if each is None else max(together, min(4096, int(_CHUNK_S / max(each, 1e-6))))
 
     def _claimed(self, stage: Stage, keys: list[str]) -> list[str]:
         with self._lock:

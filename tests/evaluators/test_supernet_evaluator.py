@@ -94,6 +94,17 @@ def test_every_network_has_statistics_of_its_own(make, draw):
     assert results(forward) == results(backward[::-1])
 
 
+def test_networks_evaluated_together_score_as_one_by_one(make, draw, monkeypatch):
+    from archip.evaluators import supernet
+
+    stage, candidates = make(), draw(12)
+    together = results(stage.evaluate(candidates))
+    assert together == [results(stage.evaluate([candidate]))[0] for candidate in candidates]
+    monkeypatch.setattr(supernet, "_BYTES", 3 * sum(p.nbytes for p in stage.net.parameters()))
+    assert stage._n_together() == 3
+    assert results(stage.evaluate(candidates)) == together
+
+
 def test_a_supernet_that_diverges_fails_its_candidates_with_the_reason(run, draw):
     stage = Supernet(epochs=1).stages(run)[1]
     x, y = stage.data.splits["train"]
