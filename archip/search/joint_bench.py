@@ -62,7 +62,7 @@ class JointBench:
     def with_goals(self, goals: Goals) -> JointBench:
         """The same table and chips with other goals; what is known of the networks is shared."""
         other = replace(self, goals=goals)
-        vars(other).update(profiles=self.profiles, prices=self.prices)
+        vars(other).update(profiles=self.profiles, prices=self.prices, _layers=self._layers)
         return other
 
     @cached_property
@@ -108,18 +108,24 @@ class JointBench:
 
     @cached_property
     def _known(self) -> dict[Any, Any]:
+        """The best chips, by profile, limits and what is least."""
+        return {}
+
+    @cached_property
+    def _layers(self) -> dict[Any, Any]:
+        """What does not depend on goals: costs by profile, and by the layers that there are the cores that matter."""
         return {}
 
     def of_profile(self, profile: int) -> _Costs:
-        if profile not in self._known:
+        if profile not in self._layers:
             count_L = self.profiles.counts_NL[profile]
             on, prices = count_L > 0, self.prices
             cycles_DL, energy_DL = (
                 np.ascontiguousarray(prices.cycles_DL[:, on]),
                 np.ascontiguousarray(prices.energy_DL[:, on]),
             )
-            self._known[profile] = _Costs(cycles_DL, energy_DL, count_L[on], prices.area_D(count_L))
-        return self._known[profile]
+            self._layers[profile] = _Costs(cycles_DL, energy_DL, count_L[on], prices.area_D(count_L))
+        return self._layers[profile]
 
     def costs(self, candidate: Candidate) -> dict[str, float]:
         """Latency, energy and area; nothing where a layer runs on no core of the chip."""
@@ -147,9 +153,9 @@ class JointBench:
     def _designed(self, profile: int, least: str) -> dict[str, Any]:
         of, spec, use_DR = self.of_profile(profile), self.spec, self.prices.use_DR
         key = (self.profiles.counts_NL[profile] > 0).tobytes()  # the numbers of layers do not matter here
-        if key not in self._known:
-            self._known[key] = lasting_cores(of.cycles_DL, of.energy_DL, of.area_D, use_DR)
-        cores = self._known[key]
+        if key not in self._layers:
+            self._layers[key] = lasting_cores(of.cycles_DL, of.energy_DL, of.area_D, use_DR)
+        cores = self._layers[key]
         chips = chips_of(
             of.cycles_DL[cores], of.energy_DL[cores], of.area_D[cores], use_DR[cores], spec.totals_R, of.count_L,
             spec.min_cores, spec.cores,

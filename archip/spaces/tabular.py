@@ -20,6 +20,7 @@ from archip.core.knobs import Choice
 from archip.data._table import Table, load_table
 from archip.spaces._cell_paths import path_counts
 from archip.spaces._graph_steps import GraphSteps
+from archip.spaces._table_decisions import Decisions
 from archip.spaces._table_steps import GridSteps, NearestSteps, is_grid
 
 __all__ = ["Tabular"]
@@ -122,13 +123,7 @@ class Tabular:
         if self._is_grid:
             codes = [choose(name, range(len(knob.values))) for name, knob in self.knobs.items()]
             return self.genotype(self._steps.row(codes))  # pyright: ignore[reportArgumentType]
-        left = np.arange(self.rows.n_rows)
-        for gene, name in enumerate(self.knobs):
-            codes_N = self.rows.keys.codes_NG[left, gene]
-            allowed = np.flatnonzero(np.bincount(codes_N[codes_N != INACTIVE])).tolist()
-            if allowed:
-                left = left[codes_N == choose(name, allowed)]
-        return self.genotype(int(left[0]))
+        return self.genotype(self._decisions.row(choose))
 
     def codes(self, genotypes: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """[N, genes] place of each gene among its values; -1 where it is inactive."""
@@ -150,6 +145,10 @@ class Tabular:
         zero, identity = cell.operators.index(cell.zero), cell.operators.index(cell.identity)
         paths_NP = path_counts(codes_NG, len(cell.operators), zero, identity)
         return np.concatenate([features_NF, paths_NP], axis=1)
+
+    @cached_property
+    def _decisions(self) -> Decisions:
+        return Decisions(list(self.knobs), self.rows.keys.codes_NG)
 
     @cached_property
     def _is_grid(self) -> bool:
