@@ -20,6 +20,7 @@ accuracy stays behind in test accuracy is what no strategy can make good.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -113,7 +114,8 @@ def on_device(device: str, n_seeds: int, budget: int, kept_in: Path | None = Non
         "seeds": n_seeds,
         "queries": budget,
         "bound_s": bound,
-        "allowed_cells": int(here.feasible_N.sum()),
+        "allowed_cells": int((latency_N <= bound).sum()),
+        "allowed_networks": int(here.feasible_N.sum()),
         "optimum_valid": float(shown_N[oracle]),
         "optimum_test": here.optimum,
         "test_of_best_valid": float(here.test_TN[0, oracle]),
@@ -141,11 +143,18 @@ def _content() -> dict[str, Any]:
 
 
 def kept(part: str, name: str, found: Mapping[str, Any]) -> None:
-    """Write one result into the file."""
-    content = _content()
-    content["machine"] = machine()
-    content.setdefault(part, {})[name] = found
-    _FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    """Write one result into the file, which other processes may be writing as well."""
+    folder = os.open(_FILE.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        content = _content()
+        content["machine"] = machine()
+        content.setdefault(part, {})[name] = found
+        new = _FILE.with_suffix(".new")
+        new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        new.replace(_FILE)
+    finally:
+        os.close(folder)  # and with it the lock
 
 
 def main() -> None:

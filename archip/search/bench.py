@@ -79,6 +79,8 @@ class Setting:
         shown, tests: names of the metric that strategies see, and of those of the answer.
         shown_N, full_N: the metric that strategies see, and the one after a full training; signed: more is better.
         test_TN: metrics of the answer, in SI units as they are.
+        feasible_N: what a search can answer with: within the limits, and of rows that are one network the first (the
+            others may keep a limit that it breaks, since each was measured by itself).
         seconds_N: time of the training that a query stands for; None if nobody asked.
     """
 
@@ -107,7 +109,7 @@ class Setting:
 
     @property
     def optimum(self) -> float:
-        """The best test value of all rows within the limits."""
+        """The best test value of all networks within the limits."""
         return self.goal * float(np.nanmax(np.where(self.feasible_N, self.goal * self.test_TN[0], np.nan)))
 
     @property
@@ -136,9 +138,10 @@ def setting(bench: Bench) -> Setting:
             raise UserError(f"{table.name} has no early metric of {name}", "--protocol", "full")
         shown = search.early.metric
     limits = tuple(Limit(table.metric_name(key), bound) for key, bound in bench.limits)
-    feasible_N = (
-        np.all([limit_kept(table, limit) for limit in limits], axis=0) if limits else np.ones(table.n_rows, bool)
-    )
+    feasible_N = np.zeros(table.n_rows, bool)
+    feasible_N[space.distinct_N] = True
+    for limit in limits:
+        feasible_N &= limit_kept(table, limit)
     if not feasible_N.any():
         raise UserError("no row of the table keeps the limits", "--limit", ", ".join(map(str, limits)))
     task = Task(_TASK, space, lambda: None, shown.rpartition(".")[2], float(metric(shown).goal))

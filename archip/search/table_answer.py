@@ -40,8 +40,11 @@ def table_answer(setup: Setup, records: Sequence[Record], folder: Path) -> dict[
     chosen = _chosen(records, problem.goals, problem.finish.keep)
     finalists = [_looked_up(record, task.space, search, task.name) for record in chosen]
     finalists.sort(key=lambda f: -f["quality"] if f["quality"] is not None else np.inf)
-    kept = [limit_kept(table, limit) for limit in problem.goals.limits if limit.metric in table.metrics]
-    feasible_N = np.all(kept, axis=0) if kept else np.ones(table.n_rows, bool)
+    feasible_N = np.zeros(table.n_rows, bool)
+    feasible_N[task.space.distinct_N] = True
+    for limit in problem.goals.limits:
+        if limit.metric in table.metrics:
+            feasible_N &= limit_kept(table, limit)
     test_N = table.metric(search.test[0])
     optimum = goal * float(np.nanmax(np.where(feasible_N, goal * test_N, np.nan)))
     winner = finalists[0]

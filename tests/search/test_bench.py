@@ -50,6 +50,28 @@ def test_what_breaks_a_limit_is_no_query_and_never_the_answer():
     assert (latency[trace.rows] <= 1e-3).all()
 
 
+def test_a_network_is_its_first_row_with_a_limit_too(tmp_path):
+    """The best cell stands there twice; the row that counts breaks the limit, so that no search can answer with it."""
+    cells = ["conv~0|+|none~0|skip~1", "none~0|+|conv~0|none~1", "conv~0|+|conv~0|conv~1", "skip~0|+|conv~0|conv~1"]
+    rows = [f"|{cell}|,{acc},{ms}" for cell, acc, ms in zip(cells, (90, 90, 80, 70), (3, 1, 1, 1), strict=True)]
+    (tmp_path / "c.csv").write_text("\n".join(["cell,acc,ms", *rows]))
+    (tmp_path / "c.yaml").write_text("""
+title: t
+source: s
+official: o
+file: c.csv
+cell: {column: cell, operators: [none, conv, skip], zero: none, identity: skip}
+metrics: {net.accuracy: {column: acc, unit: "%"}, net.latency_s: {column: ms, unit: ms}}
+searches: {net: {full: net.accuracy, test: [net.accuracy]}}
+""")
+    table = str(tmp_path / "c.yaml")
+    assert setting(Bench(table)).optimum == pytest.approx(0.9)
+    here = setting(Bench(table, budget=4, limits=(("net.latency_s", 2e-3),)))
+    assert here.optimum == pytest.approx(0.8)
+    assert sorted(search_table(here, Plug("random_search"), 0).rows) == [2, 3]
+    assert setting(Bench(table, limits=(("net.latency_s", 2e-3),), merge=False)).optimum == pytest.approx(0.9)
+
+
 def test_simulated_time_ends_a_search(tmp_path):
     """Each of 30 s: with 100 s, three trainings."""
     text = Path(GRID).read_text().replace("grid.csv", str(Path(GRID).parent / "grid.csv"))
