@@ -197,8 +197,18 @@ def _graphs(graph: GraphCode, columns: Columns) -> Keys:
     knobs = {"vertices": Choice(tuple(range(2, most + 1)))}
     knobs |= {name: Choice(tuple(graph.names), ordered=False) for name in names[1:]}
     knobs |= {f"edge_{a}_{b}": Choice((0, 1), ordered=False) for a, b in pairs}
-    hash_N = None if graph.hash is None else columns[graph.hash].astype(np.uint64)
+    hash_N = None if graph.hash is None else _different(columns[graph.hash].astype(np.uint64), columns)
     return Keys(knobs, codes_NG, np.arange(len(codes_NG)), hash_N)
+
+
+def _different(hash_N: np.ndarray, columns: Columns) -> np.ndarray:
+    """The hashes, which are to be those of different graphs."""
+    _, first_M, of_row_N = np.unique(hash_N, return_index=True, return_inverse=True)
+    if len(first_M) < len(hash_N):
+        row = int(np.argmax(first_M[of_row_N] != np.arange(len(hash_N))))
+        text = f"the same graph as in {columns.place(int(first_M[of_row_N[row]]))}, by its hash"
+        raise UserError(text, columns.place(row), "each graph once")
+    return hash_N
 
 
 def _graph_operators(graph: GraphCode, columns: Columns, most: int) -> np.ndarray:

@@ -25,6 +25,8 @@ from archip.spaces._table_steps import GridSteps, NearestSteps, is_grid
 
 __all__ = ["Tabular"]
 
+_KEPT = 20_000  # genotypes that are remembered, some 30 MB
+
 
 @dataclass(frozen=True)
 class Tabular:
@@ -74,6 +76,17 @@ class Tabular:
         Raises:
             UserError: a gene or value that the table does not know, or a genotype that it has no row of.
         """
+        key = tuple(genotype.items())
+        try:
+            row = self._rows_kept.get(key)
+        except TypeError:  # a value that is none of any table: said below
+            row, key = None, None
+        if row is None:
+            row = self._found(genotype)
+            _keep(self._rows_kept, key, row)
+        return row
+
+    def _found(self, genotype: Mapping[str, Any]) -> int:
         try:
             codes = [places[genotype[name]] if name in genotype else INACTIVE for name, places in self._places]
         except (KeyError, TypeError):
@@ -92,6 +105,14 @@ class Tabular:
 
     def genotype(self, row: int) -> dict[str, Any]:
         """The genotype of a row (of the network that it is)."""
+        row = int(row)
+        if row not in self._genotypes_kept:
+            genotype = self._decoded(row)
+            _keep(self._genotypes_kept, row, genotype)
+            _keep(self._rows_kept, tuple(genotype.items()), int(self._same_N[row]))
+        return dict(self._genotypes_kept[row])
+
+    def _decoded(self, row: int) -> dict[str, Any]:
         codes = self.rows.keys.codes_NG[self._same_N[row]].tolist()
         return {
             name: knob.values[code]
@@ -147,6 +168,16 @@ class Tabular:
         return np.concatenate([features_NF, paths_NP], axis=1)
 
     @cached_property
+    def _rows_kept(self) -> dict[Any, int]:
+        """Items of a genotype → its row; a search asks for the same ones again and again."""
+        return {}
+
+    @cached_property
+    def _genotypes_kept(self) -> dict[Any, dict[str, Any]]:
+        """Row → its genotype."""
+        return {}
+
+    @cached_property
     def _decisions(self) -> Decisions:
         return Decisions(list(self.knobs), self.rows.keys.codes_NG)
 
@@ -158,7 +189,14 @@ class Tabular:
     def _steps(self) -> GridSteps | NearestSteps | GraphSteps:
         keys, knobs = self.rows.keys, list(self.knobs.values())
         if keys.hash_N is not None and self.rows.spec.graph is not None:
-            return GraphSteps(knobs, keys.codes_NG, keys.hash_N, self.rows.spec.graph.max_edges)
+            return GraphSteps(knobs, keys.codes_NG, self.rows.spec.graph.max_edges)
         if self._is_grid:
             return GridSteps(knobs, keys.codes_NG, self._same_N)
         return NearestSteps(knobs, keys.codes_NG)
+
+
+def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:
+    """Remember an answer; all are forgotten before there are too many."""
+    if len(kept) >= _KEPT:
+        kept.clear()
+    kept[key] = value

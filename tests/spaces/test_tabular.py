@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 from pathlib import Path
 
@@ -5,10 +6,12 @@ import numpy as np
 import pytest
 
 from archip.core.errors import UserError
+from archip.core.knobs import Choice
 from archip.core.protocols import KnobbedSpace
 from archip.data._table import load_table
 from archip.spaces._cell_paths import path_counts
-from archip.spaces._graph_steps import graph_hash
+from archip.spaces._graph_prints import fingerprints
+from archip.spaces._table_steps import NearestSteps
 from archip.spaces.product import ProductSpace
 from archip.spaces.tabular import Tabular
 from archip.testing.space import SpaceContract
@@ -66,6 +69,20 @@ metrics: {net.accuracy: {column: acc}}
 searches: {net: {full: net.accuracy, test: [net.accuracy]}}
 """)
     return str(folder / "graphs.yaml")
+
+
+def graph_hash(operators, edges):
+    """NAS-Bench-101's own fingerprint, `nasbench/lib/graph_util.py: hash_module`, step by step."""
+    n = len(operators) + 2
+    labels = (-1, *operators, -2)
+    md5 = lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()  # noqa: E731
+    sources = [[a for a in range(n) if (a, v) in edges] for v in range(n)]
+    targets = [[b for b in range(n) if (v, b) in edges] for v in range(n)]
+    hashes = [md5(str((len(targets[v]), len(sources[v]), labels[v]))) for v in range(n)]
+    for _ in range(n):
+        joined = lambda vertices, of=hashes: "".join(sorted(of[v] for v in vertices))  # noqa: E731
+        hashes = [md5("|".join((joined(sources[v]), joined(targets[v]), hashes[v]))) for v in range(n)]
+    return md5(str(sorted(hashes)))
 
 
 def on_a_path(n, edges):
@@ -186,3 +203,64 @@ def test_nas_bench_101_hashes_are_the_official_ones(shared_data):
     for row in range(0, table.n_rows, 5000):
         operators, edges = space._steps._graph(row)
         assert int(graph_hash(operators, edges)[:16], 16) == int(table.keys.hash_N[row])
+
+
+def test_fingerprints_tell_apart_what_the_official_hash_does(shared_data):
+    """All 423,624 cells have prints of their own, and steps lead to the row of the official hash of what they made."""
+    table, steps = load_table("nb101"), Tabular("nb101")._steps
+    assert len(np.unique(fingerprints(table.keys.codes_NG, 7, 9))) == table.n_rows
+    row_of = {number: row for row, number in enumerate(table.keys.hash_N.tolist())}
+    rng = np.random.default_rng(0)
+    found = 0
+    for row in rng.integers(table.n_rows, size=60).tolist():
+        graph = steps._graph(row)
+        for at in rng.integers(steps._n_steps(graph), size=5).tolist():
+            made = without_dead_ends(*steps._step(graph, at))
+            whole = made is not None and len(made[1]) <= 9
+            assert steps._find(steps._step(graph, at)) == (row_of[int(graph_hash(*made)[:16], 16)] if whole else None)
+            found += whole
+    assert found > 150
+
+
+def without_dead_ends(operators, edges):
+    """A graph without the vertices that are on no path; None if there is no path."""
+    n = len(operators) + 2
+    while True:
+        ends = {v for v in range(n) if (v and not any(b == v for _, b in edges))}
+        ends |= {v for v in range(n) if (v < n - 1 and not any(a == v for a, _ in edges))}
+        left = frozenset((a, b) for a, b in edges if a not in ends and b not in ends)
+        if left == edges:
+            break
+        edges = left
+    kept = sorted({v for edge in edges for v in edge})
+    if not kept:
+        return None
+    place = {v: i for i, v in enumerate(kept)}
+    return tuple(operators[v - 1] for v in kept[1:-1]), frozenset((place[a], place[b]) for a, b in edges)
+
+
+def test_a_graph_that_stands_there_twice_is_refused(tmp_path):
+    write_graphs(tmp_path)
+    columns = dict(np.load(tmp_path / "graphs.npz"))
+    columns["hash"][7] = columns["hash"][3]
+    np.savez(tmp_path / "graphs.npz", **columns)
+    with pytest.raises(UserError, match=r"row 7: the same graph as in .*row 3"):
+        load_table(str(tmp_path / "graphs.yaml"))
+
+
+def test_nearest_rows_are_those_of_a_plain_comparison():
+    """Genes that are lacking, and a gene of many values: against sorting all rows by their distance."""
+    rng = np.random.default_rng(0)
+    codes = np.unique(rng.integers(-1, 4, size=(400, 6)).astype(np.int16), axis=0)
+    codes[:, 5] = rng.integers(200, size=len(codes))
+    knobs = [Choice(tuple(range(200 if g == 5 else 4)), ordered=g % 2 == 1) for g in range(6)]
+    steps = NearestSteps(knobs, codes)
+    unit = np.array([1 / (len(k.values) - 1) if k.ordered else 0 for k in knobs])
+    for row in range(0, len(codes), 20):
+        differ = (codes != codes[row]).sum(1)
+        apart = (np.abs(codes - codes[row]) * unit).sum(1)
+        order = np.lexsort((np.arange(len(codes)), apart, differ)).tolist()
+        one = [r for g in range(6) for r in np.argsort(codes[:, g], kind="stable").tolist()
+               if differ[r] == 1 and codes[r, g] != codes[row, g] and codes[r, g] >= 0]  # fmt: skip
+        expected = [r for r in dict.fromkeys([*one, *order[:9]]) if r != row]
+        assert steps.neighbours(row) == (one if len(one) >= 8 else expected[:8])
