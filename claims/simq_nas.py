@@ -31,10 +31,10 @@ from claims._claim import Observed, data_file
 
 EXPECTED = """One supernet of vision transformers on 4,000 images of Fashion-MNIST, three seeds of the search, 240
 evaluations each: LINAS over networks and bits of every layer together ends with a larger hypervolume of test error and
-logarithm of flash (sizes differ by two orders of magnitude) than 180 float networks found by LINAS of which the 20 best are rounded to 3, 4 and 8 bits throughout (60
-evaluations): in the mean and in two of three seeds at least; its front dominates more than half of the other one, and
-the other less than half of it. On a separable objective of 20 layers LINAS has more hypervolume after five rounds of 50
-than random search with as many evaluations, in 9 of 10 seeds."""
+logarithm of flash (sizes differ by two orders of magnitude) than 180 float networks found by LINAS of which the 20 best
+are rounded to 3, 4 and 8 bits throughout (60 evaluations): in the mean and in two of three seeds at least; its front
+dominates more than half of the other one, and the other less than half of it. On a separable objective of 20 layers
+LINAS has more hypervolume after five rounds of 50 than random search with as many evaluations, in 9 of 10 seeds."""
 SOURCE = (
     "arXiv:2312.13301, abstract (less latency and memory than fully quantised networks); the last check is the card's"
 )
