@@ -22,10 +22,11 @@ from pydantic import Field
 
 from archip.core import registry
 from archip.core.candidate import Genotype
-from archip.core.errors import CandidateError, UserError
+from archip.core.errors import CandidateError
 from archip.core.protocols import Progress, RunContext, Stage, Task
 from archip.core.rng import generator
 from archip.evaluators._accuracy import AccuracyStage
+from archip.evaluators._ranks import refuse_limits
 from archip.evaluators.proxies._probe import Probe, Proxy
 
 __all__ = ["ZeroCost"]
@@ -47,10 +48,7 @@ class ZeroCost:
             registry.find("proxies", name)
 
     def stages(self, run: RunContext) -> Sequence[Stage]:
-        for limit in run.goals.limits:
-            if limit.metric == "quality" or limit.metric.endswith((".accuracy", ".iou")):
-                raise UserError(f"zero-cost scores say nothing of {limit.metric}", f"limits.{limit.metric}",
-                                "another evaluator, or no such limit")  # fmt: skip
+        refuse_limits(run, "zero-cost scores say")
         return [_ZeroCostStage(run, task, self) for task in run.tasks]
 
 

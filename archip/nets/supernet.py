@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -90,6 +90,11 @@ class SuperNet(nn.Module):
             The norms whose scale is 0 now.
         """
         return sorted({norm for _, graph in self._corners(self.space) for norm in zero_last_gamma(self, graph)})
+
+    def through(self, x: Tensor, genotype: Genotype, piece: Callable[[Graph], Graph]) -> Tensor:
+        """Outputs of a part of a network for the part's input, as in `forward`."""
+        graph = self._make_graph(genotype)
+        return compute(piece(graph), self._views(graph), x)
 
     @torch.no_grad()
     def extract(self, genotype: Genotype) -> GraphModule:

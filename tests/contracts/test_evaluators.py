@@ -5,7 +5,11 @@ from archip.core.problem import Problem
 from archip.search.setup import prepare
 from archip.testing.evaluator import EvaluatorContract
 
-TOY_OPTIONS = {"train": {"epochs": 1}, "supernet": {"epochs": 1}}
+TOY_OPTIONS = {
+    "train": {"epochs": 1},
+    "supernet": {"epochs": 1},
+    "bossnas": {"blocks": 2, "epochs": 2, "paths": 2, "population": 4, "samples": 8},
+}
 PROBLEM = {
     "name": "toy",
     "tasks": {
