@@ -6,8 +6,6 @@ answers off one hidden teacher of the first eight numbers, and one of a teacher 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from torch import nn
@@ -36,7 +34,7 @@ TASKS = ("one", "other", "unrelated")
 class OneChain(DynamicTopologies):
     """Hard sharing: the same edges for all tasks from the first step."""
 
-    def _decided(self) -> Mapping[str, Topology]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def _decided(self) -> dict[str, Topology]:
         return dict.fromkeys(TASKS, CHAIN)
 
 
@@ -56,11 +54,10 @@ def check() -> Observed:
     table = np.array(rows)
     mean, n_more = table.mean(0), int((table[:, 0] >= table[:, 1]).sum())
     holds = are_sound and mean[0] > mean[1] and n_more >= 4 and mean[2] > mean[3]
-    text = (
-        f"shared edges of related tasks / with the third {mean[0]:.2f}/{mean[1]:.2f}, accuracy with own topologies / one "
-        f"chain {mean[2]:.3f}/{mean[3]:.3f}; by seed: {', '.join(lines)}; paths and limits {'kept' if are_sound else 'broken'}"
-    )
-    return Observed(bool(holds), text)
+    about = f"shared edges of related tasks/with the third {mean[0]:.2f}/{mean[1]:.2f}"
+    scores = f"accuracy with own topologies/one chain {mean[2]:.3f}/{mean[3]:.3f}"
+    limits = f"paths and limits {'kept' if are_sound else 'broken'}"
+    return Observed(bool(holds), f"{about}, {scores}; by seed: {', '.join(lines)}; {limits}")
 
 
 def _trained(data: DataSet, rule: DynamicTopologies, seed: int) -> MultiTask:
