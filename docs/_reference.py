@@ -296,7 +296,7 @@ _SECTIONS = {"tasks": "TaskSpec", "budget": "Budget", "finish": "Finish"}
 
 
 def _problem_file() -> str:
-    from archip.core.problem import json_schema
+    from archip.core.problem_schema import json_schema
 
     schema = json_schema()
     text = (
@@ -326,11 +326,11 @@ def _keys(prefix: str, properties: Mapping[str, Any], required: list[str]) -> st
 
 
 def _limits() -> str:
-    from archip.core.problem import _COSTS
+    from archip.core.problem_goals import COSTS
 
     rows = [
         (code(name), ", ".join(f"{code(m)} ({dimension})" for dimension, m in metrics.items()))
-        for name, metrics in _COSTS.items()
+        for name, metrics in COSTS.items()
     ]
     return (
         "Also names of `objectives`. A bound has a unit, which decides the metric where there are several; "

@@ -21,7 +21,7 @@ import typer
 import yaml
 
 from archip.core import registry
-from archip.core.problem import Budget, Finish, TaskSpec, _File
+from archip.core.problem_file import Budget, Finish, ProblemFile, TaskSpec
 from archip.core.record import METRICS
 from archip.core.targets import problems_of
 
@@ -150,7 +150,7 @@ def test_every_command_and_option_is_documented():
 def test_every_key_of_a_problem_file_is_documented():
     told = rows(generated()["reference/problem-file.md"])
     keys = [
-        *_File.model_fields,
+        *ProblemFile.model_fields,
         *(f"tasks.NAME.{key}" for key in TaskSpec.model_fields),
         *(f"budget.{key}" for key in Budget.model_fields),
         *(f"finish.{key}" for key in Finish.model_fields),

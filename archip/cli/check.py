@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from archip.core.problem import json_schema
+from archip.core.problem_schema import json_schema
 from archip.core.targets import load_problems
 
 __all__ = ["register"]

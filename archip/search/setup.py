@@ -13,9 +13,10 @@ from archip.core import registry
 from archip.core.candidate import Candidate
 from archip.core.compression import Compress
 from archip.core.errors import MissingExtra, UserError
-from archip.core.problem import Plug, Problem, target_plug
+from archip.core.problem import Plug, Problem
 from archip.core.protocols import Designer, Progress, RunContext, Space, Stage, Store, Strategy, Task
 from archip.core.record import metric
+from archip.core.target import target_plug
 from archip.search.cascade import Cascade
 from archip.search.finish import Trainer
 from archip.search.work import Work

@@ -8,7 +8,8 @@ import math
 import pytest
 
 from archip.core.errors import UserError
-from archip.core.problem import Problem, json_schema
+from archip.core.problem import Problem
+from archip.core.problem_schema import json_schema
 
 
 def changed(problem: dict, path: str, value: object) -> dict:
