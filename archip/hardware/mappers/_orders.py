@@ -17,58 +17,21 @@ from numba import njit
 from archip.hardware.mappers._factors import factors
 from archip.hardware.mappers._search import (
     CYCLES,
-    MAX_WAYS,
     begin,
     conclude,
     end_cuts,
     is_hopeless,
-    move_in,
     offer,
-    tile_bits,
     try_fillings,
     unrollings,
 )
-from archip.hardware.models._kernels import (
-    BACK,
-    IN_WORDS,
-    MAX_LEVELS,
-    MAX_MEMORIES,
-    OUT_WORDS,
-    I,
-    O,
-    W,
-    add_energy,
-    bound,
-    exact_elements,
-    forget,
-    least_wait,
-    look_up,
-    off_chip_busy,
-    spread,
-    sweep,
-    weigh,
-)
+from archip.hardware.mappers._shares import latency
+from archip.hardware.mappers._ways import add_joules, begin_pair, choose, fits, list_ways, plan
+from archip.hardware.models._kernels import I, O, W, bound, forget, spread, sweep, weigh
 
-__all__ = ["WAYS", "search_orders"]
+__all__ = ["search_orders"]
 
 MAX_ORDERED = 8
-
-# The ways to cut one order, operand by operand.
-WAYS = np.dtype(
-    [
-        ("n_O", np.int64, (3,)),
-        ("cuts_OZE", np.int64, (3, MAX_WAYS, MAX_LEVELS + 1)),
-        ("at_OZJ", np.int64, (3, MAX_WAYS, MAX_LEVELS + 1)),  # entries
-        ("own_OZE", np.float64, (3, MAX_WAYS, MAX_LEVELS + 1)),  # as in the model's scratch, like the next
-        ("single_OZJ", np.float64, (3, MAX_WAYS, MAX_LEVELS + 1)),
-        ("bits_OZV", np.float64, (3, MAX_WAYS, MAX_MEMORIES)),
-        ("energy_OZ", np.float64, (3, MAX_WAYS)),
-        ("wait_OZ", np.float64, (3, MAX_WAYS)),
-        ("busy_OZ", np.float64, (3, MAX_WAYS)),
-        ("least_O3", np.float64, (3, 3)),  # energy, wait and busy, each the least of all ways
-    ],
-    align=True,
-)
 
 _compiled = njit(cache=True, error_model="numpy")
 
@@ -116,86 +79,6 @@ def _n_orders(n, state):
     return count
 
 
-@_compiled
-def _list_ways(chip, layer, o, n, zigzag, ways, s):
-    """All cuts of one operand whose tiles fit alone; of equal ones the one that holds the loops it does not need."""
-    levels = chip.levels_O[o] - 1
-    stop_E = s.cuts_OE[o]
-    bits_E = np.zeros(MAX_LEVELS)
-    count, e = 0, 0
-    stop_E[0], stop_E[1] = 0, move_in(o, 0, n, s)
-    ways.least_O3[o] = np.inf
-    while e >= 0:
-        v, fits = chip.memory_OE[o, e], stop_E[e + 1] <= n
-        if fits:
-            tile = exact_elements(layer, o, e + 1, stop_E[e + 1], zigzag, s)
-            bits_E[e] = tile * tile_bits(chip, layer, o, e, stop_E[e], s)
-            fits = bits_E[e] <= chip.bits_V[v]
-        if not fits:
-            e -= 1
-        elif e + 1 < levels:
-            e += 1
-            stop_E[e + 1] = stop_E[e]
-            continue
-        else:
-            look_up(chip, layer, o, zigzag, s)
-            _write_way(chip, o, count, levels, bits_E, ways, s)
-            count += 1
-            if count == MAX_WAYS:
-                break
-        if e >= 0:
-            stop_E[e + 1] = move_in(o, stop_E[e + 1] + 1, n, s)
-    ways.n_O[o] = count
-
-
-@_compiled
-def _write_way(chip, o, z, levels, bits_E, ways, s):
-    ways.bits_OZV[o, z] = 0
-    for e in range(levels):
-        ways.bits_OZV[o, z, chip.memory_OE[o, e]] = bits_E[e]
-        ways.own_OZE[o, z, e] = s.own_OE[o, e]
-    for j in range(levels + 1):
-        ways.cuts_OZE[o, z, j], ways.at_OZJ[o, z, j] = s.cuts_OE[o, j], s.at_OJ[o, j]
-        ways.single_OZJ[o, z, j] = s.single_OJ[o, j]
-    energy = 0.0
-    for e in range(levels + 1):
-        v, lower = chip.memory_OE[o, e], s.entry_XF[s.at_OJ[o, e]]
-        inward, outward = lower[OUT_WORDS], 0.0  # reads and writes of W and I
-        if e < levels:
-            higher = s.entry_XF[s.at_OJ[o, e + 1]]
-            outward = higher[IN_WORDS] * (1 + higher[BACK])
-        energy += inward * chip.read_V[v] + outward * chip.write_V[v] if o != O else 0.0
-        if o == O:
-            out = outward / (1 + higher[BACK]) if e < levels else 0.0
-            energy += (out + inward * lower[BACK]) * chip.read_V[v] + (outward - out + inward) * chip.write_V[v]
-    numbers = energy, least_wait(chip, o, s), off_chip_busy(chip, o, s)
-    ways.energy_OZ[o, z], ways.wait_OZ[o, z], ways.busy_OZ[o, z] = numbers
-    for i in range(3):
-        ways.least_O3[o, i] = min(ways.least_O3[o, i], numbers[i])
-
-
-@_compiled
-def _choose(chip, o, z, ways, s):
-    levels = chip.levels_O[o]
-    for j in range(levels):
-        s.cuts_OE[o, j], s.at_OJ[o, j] = ways.cuts_OZE[o, z, j], ways.at_OZJ[o, z, j]
-        s.single_OJ[o, j] = ways.single_OZJ[o, z, j]
-    for e in range(levels - 1):
-        s.own_OE[o, e] = ways.own_OZE[o, z, e]
-
-
-@_compiled
-def _fit(chip, w, i, o, ways):
-    """Whether the tiles fit together; o = -1 leaves the outputs out."""
-    for v in range(chip.n_memories - 1):
-        bits = ways.bits_OZV[W, w, v] + ways.bits_OZV[I, i, v]
-        if o >= 0:
-            bits += ways.bits_OZV[O, o, v]
-        if bits > chip.bits_V[v]:
-            return False
-    return True
-
-
 _SAFE = 1 - 1e-9  # sums in another order differ by less
 
 
@@ -204,36 +87,48 @@ def _try_all_cuts(chip, layer, n, skew, aim, front_X, ways, state, s):
     """Every combination of the operands' ways to cut."""
     zigzag = aim.zigzag == 1
     for o in range(3):
-        _list_ways(chip, layer, o, n, zigzag, ways, s)
+        list_ways(chip, layer, o, n, zigzag, ways, s)
     end_cuts(chip, n, s)
     state.n_covered += float(ways.n_O[W]) * ways.n_O[I] * ways.n_O[O]
     least = ways.least_O3[O]
     for w in range(ways.n_O[W]):
-        _choose(chip, W, w, ways, s)
-        energy_w = add_energy(chip, W, 0.0, s)
+        energy_w = add_joules(chip, W, w, 0.0, ways)
         for i in range(ways.n_O[I]):
-            if not _fit(chip, w, i, -1, ways):
+            if not begin_pair(chip, w, i, ways):
                 continue
             known = ways.energy_OZ[W, w] + ways.energy_OZ[I, i] + s.mac_energy
             busy = ways.busy_OZ[W, w] + ways.busy_OZ[I, i]
             waits = ways.wait_OZ[W, w], ways.wait_OZ[I, i]
             if aim.prunes:
-                latency = bound(chip, skew, *waits, least[1], busy + least[2], zigzag, s)
-                if is_hopeless(latency, (known + least[0]) * _SAFE, aim, state):
+                least_latency = bound(chip, skew, *waits, least[1], busy + least[2], zigzag, s)
+                if is_hopeless(least_latency, (known + least[0]) * _SAFE, aim, state):
                     continue
-            _choose(chip, I, i, ways, s)
-            energy_wi = add_energy(chip, I, energy_w, s)
+            energy_wi = add_joules(chip, I, i, energy_w, ways)
             for o in range(ways.n_O[O]):
-                if not _fit(chip, w, i, o, ways):
+                if not fits(chip, o, ways):
                     continue
                 if aim.prunes:
-                    latency = bound(chip, skew, *waits, ways.wait_OZ[O, o], busy + ways.busy_OZ[O, o], zigzag, s)
-                    if is_hopeless(latency, (known + ways.energy_OZ[O, o]) * _SAFE, aim, state):
+                    least_latency = bound(chip, skew, *waits, ways.wait_OZ[O, o], busy + ways.busy_OZ[O, o], zigzag, s)
+                    if is_hopeless(least_latency, (known + ways.energy_OZ[O, o]) * _SAFE, aim, state):
                         continue
-                _choose(chip, O, o, ways, s)
-                weigh(chip, skew, add_energy(chip, O, energy_wi, s) + s.mac_energy, zigzag, s)
-                state.n_tried += 1
-                offer(n, aim, front_X, state, s)
+                energy = add_joules(chip, O, o, energy_wi, ways) + s.mac_energy
+                _consider(chip, n, skew, w, i, o, energy, aim, front_X, ways, state, s)
+
+
+@_compiled
+def _consider(chip, n, skew, w, i, o, energy, aim, front_X, ways, state, s):
+    """Costs a mapping and keeps it if it is wanted."""
+    state.n_tried += 1
+    zigzag = aim.zigzag == 1
+    if ways.adds_up:
+        cycles = latency(chip, skew, w, i, o, zigzag, ways, s)
+        if cycles >= 0 and is_hopeless(cycles, energy, aim, state):
+            return
+    choose(chip, W, w, ways, s)
+    choose(chip, I, i, ways, s)
+    choose(chip, O, o, ways, s)
+    weigh(chip, skew, energy, zigzag, s)
+    offer(n, aim, front_X, state, s)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -243,6 +138,8 @@ def search_orders(chips_A, habits_A, layers_L, aims, memory, states, front_X, wh
     for p in range(len(which_P2)):
         chip, habit, layer = chips_A[which_P2[p, 0]], habits_A[which_P2[p, 0]], layers_L[which_P2[p, 1]]
         begin(aim, state)
+        if every_cut:
+            plan(chip, ways)
         for u in range(unrollings(chip, habit, aim, layer.dims_F, state)):
             state.u = u
             skew = spread(chip, layer, state.asked_UDF[u], aim.zigzag == 1, s)

@@ -32,7 +32,8 @@ from pydantic import Field
 
 from archip.hardware.mappers._dataflow import search_dataflow
 from archip.hardware.mappers._mapper import Mapper, Work
-from archip.hardware.mappers._orders import WAYS, search_orders
+from archip.hardware.mappers._orders import search_orders
+from archip.hardware.mappers._ways import WAYS
 
 __all__ = ["Exhaustive"]
 
