@@ -63,7 +63,13 @@ def read_model(source: Source) -> Read:
         return Read(workload(_torch_graph(source.model, _shapes(source.shapes)), *bits))
     from archip.ir.read_onnx import read_onnx
 
-    graph = read_onnx(source.model, _shapes(source.shapes), _numbers(source.values), allow_unknown=True)
+    try:
+        graph = read_onnx(source.model, _shapes(source.shapes), _numbers(source.values), allow_unknown=True)
+    except UserError as error:
+        if "is not complete" not in error.what:
+            raise
+        right = "--input NAME=1x3x224x224, or NAME=1 for a size that the file names"
+        raise UserError(error.what, error.where, right) from None
     left_out = tuple(
         {"node": node.name, "operator": str(node.attrs["operator"]), "reason": str(node.attrs["reason"])}
         for node in graph.nodes

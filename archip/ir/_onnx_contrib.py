@@ -108,21 +108,22 @@ def _embed(p: Place, a: Any) -> Any:
     return y, None, total
 
 
-def _heads(p: Place, x: Value, n_heads: int, part: str) -> Value:
+def split_heads(p: Place, x: Value, n_heads: int, part: str) -> Value:
     """(batch, steps, width) → (batch, heads, steps, width of a head)."""
     n, steps, width = p.shape(x)
     wide = p.view(x, (n, steps, n_heads, width // n_heads), f"{part}.heads")
     return p.transposed(wide, (0, 2, 1, 3), f"{part}.turned")
 
 
-def _joined(p: Place, y: Value) -> Value:
+def join_heads(p: Place, y: Value) -> Value:
+    """And back."""
     n, heads, steps, width = p.shape(y)
     return p.view(p.transposed(y, (0, 2, 1, 3), "result.turned"), (n, steps, heads * width), "result")
 
 
 def _attended(p: Place, a: Any, parts: Sequence[Value], n_heads: Sequence[int]) -> Value:
-    each = [_heads(p, x, n, part) for x, n, part in zip(parts, n_heads, ("query", "key", "value"), strict=True)]
-    return _joined(p, p.attention(each[0], each[1], each[2], None, bool(a.attrs.get("unidirectional")), None))
+    each = [split_heads(p, x, n, part) for x, n, part in zip(parts, n_heads, ("query", "key", "value"), strict=True)]
+    return join_heads(p, p.attention(each[0], each[1], each[2], None, bool(a.attrs.get("unidirectional")), None))
 
 
 def _attention(weight_bits: dict[str, int]) -> Callable[[Place, Any], Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from archip.core.errors import CandidateError
 from archip.ir._draft import Known, Unsupported, Value
-from archip.ir._onnx_contrib import contributed
+from archip.ir._onnx_contrib import contributed, join_heads, split_heads
 from archip.ir._place import Place
 from archip.ir._rules import GATES, broadcast
 
@@ -258,26 +258,37 @@ def _einsum(p: Place, a: Arguments) -> Result:
 
 
 def _attention(p: Place, a: Arguments) -> Result:
-    if len(p.shape(a[0])) != 4:
-        raise Unsupported("attention of inputs with three axes is not supported")
-    return p.attention(a[0], a[1], a[2], a.get(3), bool(a.attrs.get("is_causal")), a.attrs.get("scale"))
+    """Inputs of three axes have their heads side by side; keys and values that a cache holds come first."""
+    parts, is_flat = [a[0], a[1], a[2]], len(p.shape(a[0])) == 3
+    if is_flat:
+        heads = a.attrs["q_num_heads"], *(a.attrs["kv_num_heads"],) * 2
+        named = zip(parts, heads, ("query", "key", "value"), strict=True)
+        parts = [split_heads(p, x, n, part) for x, n, part in named]
+    for i, (cache, part) in enumerate(((4, "keys"), (5, "values")), 1):
+        if (past := a.get(cache)) is not None:
+            parts[i] = p.add("concat", past, parts[i], axis=2, part=part)
+    y = p.attention(*parts, a.get(3), bool(a.attrs.get("is_causal")), a.attrs.get("scale"))
+    return join_heads(p, y) if is_flat else y, *parts[1:]
 
 
 def _recurrent(op: str) -> Handler:
-    """Source: ONNX, LSTM: X (steps, batch, size), Y (steps, directions, batch, hidden)."""
+    """Source: ONNX, LSTM: X (steps, batch, size), Y (steps, directions, batch, hidden); layout 1: batches first."""
 
     def call(p: Place, a: Arguments) -> Result:
-        if a.attrs.get("layout"):
-            raise Unsupported("layout = 1 is not supported")
-        steps, n, _ = p.shape(a[0])
+        batch_first = bool(a.attrs.get("layout"))
+        x = p.transposed(a[0], (1, 0, 2), "steps") if batch_first else a[0]
+        steps, n, _ = p.shape(x)
         hidden = a.attrs["hidden_size"]
         directions = 1 + (a.attrs.get("direction") == "bidirectional")
         tensors = {"weight_ih": a[1], "weight_hh": a[2]} | _biases(a.get(3), directions, GATES[op] * hidden)
         width: dict[str, Any] = a.width(a[1])
-        y = p.add(op, a[0], hidden=hidden, bidirectional=directions == 2, bias=a.get(3) is not None, tensors=tensors,
+        y = p.add(op, x, hidden=hidden, bidirectional=directions == 2, bias=a.get(3) is not None, tensors=tensors,
                   **width)  # fmt: skip
         wide = p.view(y, (steps, n, directions, hidden), "directions")
-        return p.transposed(wide, (0, 2, 1, 3), "outer"), f"{y}:1", f"{y}:2"
+        last = [f"{y}:1", f"{y}:2"][: 2 if op == "lstm" else 1]
+        if batch_first:
+            last = [p.transposed(state, (1, 0, 2), f"last{i}") for i, state in enumerate(last)]
+        return p.transposed(wide, (1, 0, 2, 3) if batch_first else (0, 2, 1, 3), "outer"), *last
 
     return call
 

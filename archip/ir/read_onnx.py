@@ -182,7 +182,8 @@ class _Reader:
         for name in given:
             if name not in known:
                 raise UserError(f"there is no input or dimension {name!r}", str(self._path), nearest(name, known))
-            if (name in dims) == isinstance(given[name], int):
+            has_one_axis = len(dims.get(name, ())) == 1
+            if (name in dims) == isinstance(given[name], int) and not has_one_axis:
                 right = "a shape such as (1, 3, 224, 224)" if name in dims else "one size"
                 raise UserError(f"{given[name]!r} does not fit {name!r}", "input_shapes", right)
         shapes = {i.name: self._fixed(i.name, dims[i.name], given) for i in inputs if i.type.HasField("tensor_type")}
@@ -195,7 +196,7 @@ class _Reader:
 
     def _fixed(self, name: str, dims: list[int | str], given: Mapping[str, Any]) -> Shape:
         if name in given:
-            shape = tuple(given[name])
+            shape = (given[name],) if isinstance(given[name], int) else tuple(given[name])
             if len(shape) != len(dims) and dims:
                 raise UserError(f"has {len(dims)} axes, not {len(shape)}", f"{self._path}: input {name}")
             return shape

@@ -96,6 +96,18 @@ def test_what_cannot_be_costed_is_named_and_left_out(capsys, tmp_path):
     assert "not costed: odd (Shrink)" in call(capsys, "cost", tmp_path / "n.onnx", "--on", "nvdla")[1]
 
 
+def test_an_open_shape_is_asked_for_by_option_and_taken(capsys, tmp_path):
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("n",))
+    made = [helper.make_empty_tensor_value_info("y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], made)
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "n.onnx")
+    code, out, err = call(capsys, "cost", tmp_path / "n.onnx", "--on", "nvdla")
+    assert (code, out) == (2, "")
+    assert "--input NAME=" in err
+    for given in ("x=64", "n=64"):
+        assert call(capsys, "cost", tmp_path / "n.onnx", "--on", "nvdla", "--input", given)[0] == 0
+
+
 def test_the_plot_is_one_page_with_every_layer(capsys, table, tmp_path):
     assert call(capsys, "cost", table, "--on", "nvdla", "--plot", tmp_path / "costs.html")[0] == 0
     page = (tmp_path / "costs.html").read_text()

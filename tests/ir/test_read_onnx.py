@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx.reference import ReferenceEvaluator
 
 from archip.core.errors import CandidateError, UserError
 from archip.ir.graph import Graph
@@ -247,6 +248,37 @@ def test_recurrent_layers(read):
     assert row.macs == 2 * 9 * 3 * 28 * (5 + 7)
 
 
+@pytest.mark.parametrize(("op", "gates", "states"), [("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1)])
+def test_recurrent_layers_with_the_batch_first(read, op, gates, states):
+    """Shapes as the operator's definition gives them for layout 1, which ONNX Runtime does not run."""
+    w = {"w": np.ones((2, gates * 7, 5), "f"), "r": np.ones((2, gates * 7, 7), "f")}
+    outputs = ("y", "h", "c")[: 1 + states]
+    layer = node(op, "x,w,r", ",".join(outputs), hidden_size=7, direction="bidirectional", layout=1)
+    graph = read(model([layer], {"x": (3, 9, 5)}, outputs, w))
+    assert [graph.shapes[o] for o in graph.outputs] == [(3, 9, 2, 7), *[(3, 2, 7)] * states]
+    assert workload(graph).macs == 2 * 9 * 3 * gates * 7 * (5 + 7)
+
+
+ATTENTIONS = [  # inputs, attributes, (queries, keys, widths of a key and of a value) a head, batch times heads
+    ({"q": (2, 4, 10, 16), "k": (2, 4, 12, 16), "v": (2, 4, 12, 8)}, {}, (10, 12, 24), 8),
+    ({"q": (2, 10, 64), "k": (2, 12, 64), "v": (2, 12, 32)}, {"q_num_heads": 4, "kv_num_heads": 4}, (10, 12, 24), 8),
+    ({"q": (2, 10, 64), "k": (2, 12, 32), "v": (2, 12, 16)}, {"q_num_heads": 4, "kv_num_heads": 2}, (10, 12, 24), 8),
+    ({"q": (1, 1, 64), "k": (1, 1, 64), "v": (1, 1, 64), "": (), "pk": (1, 4, 9, 16), "pv": (1, 4, 9, 16)},
+     {"q_num_heads": 4, "kv_num_heads": 4}, (1, 10, 32), 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inputs", "attrs", "head", "n_heads"), ATTENTIONS)
+def test_attention_has_the_shapes_and_products_of_its_heads(read, inputs, attrs, head, n_heads):
+    proto = model([node("Attention", ",".join(inputs), **attrs)], {k: v for k, v in inputs.items() if k}, opset=23)
+    proto.ir_version = 10
+    feeds = {name: np.ones(shape, "f") for name, shape in inputs.items() if name}
+    (y,) = ReferenceEvaluator(proto).run(None, feeds)
+    graph = read(proto)
+    assert graph.shapes[graph.outputs[0]] == y.shape
+    assert workload(graph).macs == n_heads * np.prod(head)
+
+
 def test_quantised_layers_have_their_bits(read):
     eight = {"w": np.ones((6, 4, 3, 3), np.int8), "b": np.ones(6, np.int32), "s": np.float32(0.1), "z": np.int8(0)}
     proto = model([node("QLinearConv", "q,s,z,w,s,z,s,z,b")], {"q": (1, 4, 8, 8)}, constants=eight)
@@ -290,6 +322,7 @@ def test_open_sizes_are_given_by_name_or_by_input(read):
     assert read(_relu(("n", 3, "h", "h")), input_shapes={"n": 1, "h": 8}).shapes["x"] == (1, 3, 8, 8)
     assert read(_relu(("n", 3)), input_shapes={"x": (2, 3)}).shapes["x"] == (2, 3)
     assert read(_relu((None, 3)), input_shapes={"x": (2, 3)}).shapes["x"] == (2, 3)
+    assert read(_relu((None,)), input_shapes={"x": 4}).shapes["x"] == (4,)
 
 
 @pytest.mark.parametrize(
