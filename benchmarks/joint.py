@@ -52,7 +52,15 @@ from benchmarks._machine import result_path, write_result
 _TABLES = {
     "nb201": ("cifar10", "cifar100", "in16"),
     "nb101": ("cifar10",),
-    "transnas_macro": ("class_object", "class_scene", "room_layout"),
+    "transnas_macro": (
+        "class_object",
+        "class_scene",
+        "room_layout",
+        "jigsaw",
+        "segmentsemantic",
+        "autoencoder",
+        "normal",
+    ),
 }
 _STRATEGIES = ("nested", "joint", "alternating", "local_search", "random_search", "nasaic")
 _SETTINGS = ("tight", "loose", "front")
@@ -186,13 +194,13 @@ def front_path(folder: Path, table: str, search: str) -> Path:
     return folder / f"{table}_{search}.npz"
 
 
-def fronts(tables: Sequence[str], folder: Path) -> dict[str, Any]:
-    """The fronts of some tables, beside those of the last results."""
+def fronts(tables: Sequence[str], searches: Sequence[str], folder: Path) -> dict[str, Any]:
+    """The fronts of some tables (of these searches, if any are given), beside those of the last results."""
     known, path = {}, result_path("joint_fronts")
     if path.exists():
         known = json.loads(path.read_text(encoding="utf-8"))["fronts"]
     for table in tables:
-        known |= build(folder, ChipSpec(), table, _TABLES[table])
+        known |= build(folder, ChipSpec(), table, [s for s in _TABLES[table] if not searches or s in searches])
     return {"fronts": known}
 
 
@@ -321,6 +329,7 @@ if __name__ == "__main__":
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--build", action="store_true", help="the fronts only")
     parser.add_argument("--tables", nargs="+", choices=list(_TABLES), help="by default all of --build, else nb201")
+    parser.add_argument("--searches", nargs="+", default=(), help="of the tables, the fronts to --build; else all")
     parser.add_argument("--folder", type=Path, default=Path("runs/joint"), help="where the fronts are kept")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, help="folder of the page with the plots")
@@ -329,7 +338,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     command = "python -m benchmarks.joint"
     if given.build:
-        figures = fronts(given.tables or list(_TABLES), given.folder)
+        figures = fronts(given.tables or list(_TABLES), given.searches, given.folder)
         print(write_result("joint_fronts", f"{command} --build", figures))
     for table in () if given.build else given.tables or ["nb201"]:
         if given.again:
