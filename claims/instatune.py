@@ -2,6 +2,12 @@
 
 The paper has ViT-B, BERT-base and BEiT-3; here it is MiniLM (six layers) on newswire topics: the first 24 word pieces
 of 1,600 training texts of Reuters R52. The trainings are kept in build/claims, so that a run that was stopped goes on.
+
+A first run failed (the whole model 0.445 against 0.735), and the reason was found. With a classifier that starts at
+zero, 200 steps leave plain fine-tuning below what logistic regression reaches on the pretrained features (0.650 and
+0.857 of the validation texts), and the supernet does not get beyond naming the most frequent topic, neither at 3e-4 nor
+at 1e-4; without its sub-networks it does (0.643). So both begin with that regression now, with 1e-4, and importance is
+measured on 64 texts in place of 2.
 """
 
 from __future__ import annotations
@@ -25,14 +31,14 @@ from archip.spaces.product import ProductSpace
 from claims import _claim
 from claims._claim import Missing, Observed
 
-EXPECTED = """With MiniLM fine-tuned for four epochs in both cases: at 30, 45 and 60 % of the multiply-accumulates of
-the whole encoder, the best network of InstaTune's supernet (depth, heads and neurons of every layer; the uniform ones
-and 48 that LINAS chose, by validation texts) is more accurate on the test texts than the best uniform truncation (one
-depth, one share of the most important heads and neurons) of the plainly fine-tuned model; at 60 % it loses less than
-1.5 points to the plainly fine-tuned whole."""
+EXPECTED = """With MiniLM fine-tuned for four epochs in both cases, from a classifier that was fitted to the pretrained
+features: at 30, 45 and 60 % of the multiply-accumulates of the whole encoder, the best network of InstaTune's supernet
+(depth, heads and neurons of every layer; the uniform ones and 48 that LINAS chose, by validation texts) is more
+accurate on the test texts than the best uniform truncation (one depth, one share of the most important heads and
+neurons) of the plainly fine-tuned model; at 60 % it loses less than 1.5 points to the plainly fine-tuned whole."""
 SOURCE = "arXiv:2308.15609, abstract (the Pareto sets lie above the baselines); the loss at 60 % is the card's"
 
-LENGTH, N_TRAIN, N_VAL, N_TEST, EPOCHS = 24, 1600, 300, 1000, 4
+LENGTH, N_TRAIN, N_VAL, N_TEST, EPOCHS, LR = 24, 1600, 300, 1000, 4, 1e-4
 BUDGETS = (0.3, 0.45, 0.6)
 SHARES = (0.25, 0.5, 0.75, 1.0)
 GOALS = Goals((Objective.of("quality"), Objective.of("macs")))
@@ -43,7 +49,7 @@ def check() -> Observed:
     from archip.train.rules.instatune import InstaTune
 
     data, make = _task()
-    x = _tensor(data.splits["train"][0][:2])
+    x = _tensor(data.splits["train"][0][:64])
     teacher = _trained("plain", make(), data)
     made = _trained("instatune", elastic(make(), x, SHARES), data, InstaTune().teach(teacher))
     net, plain = _Judged("instatune", made, data), _Judged("plain", elastic(teacher, x, SHARES), data)
@@ -89,12 +95,28 @@ def _task() -> tuple[DataSet, Callable[[], Any]]:
         "reuters-r52", "classification", "NT", len(names), small, digest=digest([LENGTH, N_TRAIN, len(words)])
     )
 
+    classifier = _fitted(pretrained(None, words), *small["train"], len(names))
+
     def make() -> Any:
         net = pretrained(len(names), words)
         net.embeddings.requires_grad_(False)
+        net.classifier.load_state_dict(classifier)
         return net
 
     return data, make
+
+
+def _fitted(net: Any, x: np.ndarray, y: np.ndarray, n_classes: int) -> dict[str, Any]:
+    """Weight and bias of logistic regression on the features; of topics that never occur, those of a rare one."""
+    import torch
+    from sklearn.linear_model import LogisticRegression
+
+    with torch.inference_mode():
+        features = torch.cat([net(batch) for batch in _tensor(x).split(64)]).numpy()
+    found = LogisticRegression(max_iter=300).fit(features, y)
+    weight, bias = np.zeros((n_classes, features.shape[1])), np.full(n_classes, found.intercept_.min())
+    weight[found.classes_], bias[found.classes_] = found.coef_, found.intercept_
+    return {"weight": _tensor(weight.astype(np.float32)), "bias": _tensor(bias.astype(np.float32))}
 
 
 def _rows(part: str) -> list[list[str]]:
@@ -119,7 +141,7 @@ def _trained(name: str, module: Any, data: DataSet, rule: Any = None) -> Any:
     from archip.train.rule import Plain
 
     recipe = Recipe(
-        epochs=EPOCHS, batch=32, lr=3e-4, weight_decay=0.01, ema=0.0, label_smoothing=0.0, keep="last", augment=False
+        epochs=EPOCHS, batch=32, lr=LR, weight_decay=0.01, ema=0.0, label_smoothing=0.0, keep="last", augment=False
     )
     path = _place() / f"instatune_{name}.safetensors"
     fit(module, data, recipe, 0, checkpoint=path, rule=rule or Plain())
