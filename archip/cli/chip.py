@@ -14,6 +14,7 @@ from rich.table import Table
 
 from archip.cli._chip_plot import check_plot_name, write_chip_plot
 from archip.cli.progress import RichProgress
+from archip.core.errors import UserError
 from archip.core.files import make_folder, write_text
 from archip.core.units import format_quantity
 
@@ -45,8 +46,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         limits: Annotated[str, typer.Option(help='E.g. "latency=8e5 cycles,energy=2 mJ,area=4 mm2".')] = "",
         minimise: Annotated[
-            Literal["energy", "latency", "area"], typer.Option(help="What the best chip has least of.")
-        ] = "energy",
+            Literal["energy", "latency", "area"] | None,
+            typer.Option(help="What the best chip has least of. [default: energy]"),
+        ] = None,
         front: Annotated[bool, typer.Option("--front", help="The whole Pareto set in place of the best chip.")] = False,
         cost_model: Annotated[
             Literal["maestro", "loopnest"] | None, typer.Option(help="In place of the spec's. [default: maestro]")
@@ -95,6 +97,8 @@ def register(app: typer.Typer) -> None:
 
         if plot is not None:
             check_plot_name(plot)
+        if front and minimise is not None:
+            raise UserError("the Pareto set has the least of everything", "--minimise", "either --front or --minimise")
         networks, space = read_networks(models), load_spec(spec, cost_model, graph, dram)
         try:
             with RichProgress(Console(stderr=True), quiet or not front) as progress:
@@ -103,7 +107,7 @@ def register(app: typer.Typer) -> None:
                     networks,
                     space,
                     limits,
-                    minimise=None if front else minimise,
+                    minimise=None if front else minimise or "energy",
                     time_limit_s=math.inf if time_limit is None else time_limit,
                     threads=threads,
                     cache=cache_folder(),

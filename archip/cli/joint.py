@@ -98,7 +98,12 @@ def _bounds(text: str) -> dict[str, float]:
             quantity = parse_quantity(amount, *_DIMENSIONS[name])
         except UserError as error:
             raise error.at(f"--limits {name}") from None
-        bounds[_BOUND_OF[quantity.dimension]] = quantity.value
+        if quantity.value <= 0:
+            raise UserError(f"{amount!r} allows nothing", f"--limits {name}", "a positive quantity")
+        bound = _BOUND_OF[quantity.dimension]
+        if bound in bounds:
+            raise UserError(f"{name} is limited twice", "--limits")
+        bounds[bound] = quantity.value
     return bounds
 
 

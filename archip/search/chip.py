@@ -101,7 +101,7 @@ def load_spec(
     try:
         return registry.validate(ChipSpec, options | given)
     except UserError as error:
-        raise error.in_file(where) from None
+        raise (error if error.where in given else error.in_file(where)) from None
 
 
 def cache_folder() -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -109,11 +110,11 @@ def load_joint(path: Path) -> JointFront:
         UserError: no such file, or no joint front.
     """
     try:
-        with np.load(path) as saved:
+        with open(path, "rb") as file, np.load(file) as saved:
             if int(saved["format"]) != FORMAT:
                 raise UserError("was written by another version", str(path), "build it again")
             return JointFront(*(saved[name] for name in _COLUMNS), about=json.loads(str(saved["about"])))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, BadZipFile):
         raise UserError("is no joint front", str(path), "a file that `archip joint` wrote") from None
 
 

@@ -208,3 +208,19 @@ def test_layer_tables_and_names(tmp_path):
 def test_mistakes_are_named(models, spec, limits, words):
     with pytest.raises(UserError, match=words):
         archip.chip(models, spec, limits)
+
+
+def test_whose_mistake_it_is_is_said(tmp_path):
+    """An option's, not the file's."""
+    path = tmp_path / "spec.yaml"
+    path.write_text("cores: 1\n")
+    with pytest.raises(UserError, match=r"^dram"):
+        archip.chip([A], path, dram="0 GB/s")
+    path.write_text("dram: 0 GB/s\n")
+    with pytest.raises(UserError, match=r"spec\.yaml: dram"):
+        archip.chip([A], path)
+
+
+def test_the_front_minimises_nothing_by_itself(spec):
+    done = run(A, "--spec", spec, "--front", "--minimise", "latency")
+    assert "either --front or --minimise" in str(done.exception)

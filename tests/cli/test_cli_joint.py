@@ -70,6 +70,8 @@ def test_limits_are_kept_and_what_nothing_keeps_is_said(run):
     [
         (["--limits", "speed=1"], "is no limit"),
         (["--limits", "latency=3 mm2"], "latency"),
+        (["--limits", "latency=-3 cycles"], "allows nothing"),
+        (["--limits", "area=3 mm2,area=4 mm2"], "limited twice"),
         (["--metric", "nothing"], "nothing"),
     ],
 )
@@ -84,3 +86,10 @@ def test_a_file_of_another_question_is_refused(run, tmp_path):
     assert run("--quiet", "--out", out).exit_code == 0
     done = run("--quiet", "--out", out, "--tolerance", "0.5")
     assert "another question" in str(done.exception)
+
+
+def test_half_a_file_is_no_front(run, tmp_path):
+    out = tmp_path / "front.npz"
+    assert run("--quiet", "--out", str(out)).exit_code == 0
+    out.write_bytes(out.read_bytes()[:200])
+    assert "no joint front" in str(run("--quiet", "--out", str(out)).exception)

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -148,9 +150,9 @@ def cost_table(networks: Mapping[str, Workload], spec: ChipSpec, cache: Path | N
 
 
 def _kept(path: Path | None, price: Callable[[], _Costs]) -> _Costs:
-    """The costs in a file, or new ones, which are then kept there."""
+    """The costs in a file, or new ones, which are then kept there; a damaged file is written anew."""
     if path is not None and path.exists():
-        with np.load(path) as saved:
+        with suppress(OSError, ValueError, KeyError, BadZipFile), open(path, "rb") as file, np.load(file) as saved:
             return _Costs(saved["cycles_MDL"], saved["energy_MDL"], saved["area_D"])
     costs = price()
     if path is not None:

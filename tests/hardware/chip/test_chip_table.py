@@ -88,6 +88,17 @@ def test_a_finished_table_is_read_again(network, tmp_path, monkeypatch):
     assert (first.area_D == again.area_D).all()
 
 
+def test_half_a_table_is_priced_anew(network, tmp_path):
+    spec = validate(ChipSpec, SMALL)
+    whole = cost_table({"a": network}, spec, tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    for _ in range(2):
+        again = cost_table({"a": network}, spec, tmp_path)
+        np.testing.assert_array_equal(again.cycles_DL, whole.cycles_DL)
+    assert file.stat().st_size > 100
+
+
 def test_a_killed_run_prices_no_part_twice(network, tmp_path, monkeypatch):
     spec = validate(ChipSpec, {**SMALL, "cost_model": "loopnest"})
     whole = cost_table({"a": network}, spec)
