@@ -106,11 +106,12 @@ class Tabular:
     def genotype(self, row: int) -> dict[str, Any]:
         """The genotype of a row (of the network that it is)."""
         row = int(row)
-        if row not in self._genotypes_kept:
+        genotype = self._genotypes_kept.get(row)
+        if genotype is None:
             genotype = self._decoded(row)
             _keep(self._genotypes_kept, row, genotype)
             _keep(self._rows_kept, tuple(genotype.items()), int(self._same_N[row]))
-        return dict(self._genotypes_kept[row])
+        return dict(genotype)
 
     def _decoded(self, row: int) -> dict[str, Any]:
         codes = self.rows.keys.codes_NG[self._same_N[row]].tolist()

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Optuna"]
 
+_STOPS = "BruteForceSampler"  # ends the study itself, which only `study.optimize` allows
+
 
 @dataclass
 class Optuna(AskTell):
@@ -52,7 +54,11 @@ class Optuna(AskTell):
     def propose(self, rng: np.random.Generator) -> Candidate:
         if self._study is None:  # the sampler has a generator of its own, which the first ask seeds
             self._study = _study(self._kind, int(rng.integers(2**31)), len(self.goals.objectives))
-        trial = self._study.ask()
+        try:
+            trial = self._study.ask()
+            _ = trial.relative_params  # the sampler's work, which would be done later
+        except (ImportError, ValueError) as error:  # a package or several objectives that a sampler lacks
+            raise UserError(f"{self.sampler} cannot be used here: {error}", "sampler", "another sampler") from None
         candidate = self._decide(lambda knob, allowed: self._suggested(trial, knob, allowed))
         if candidate is None or candidate.id in self.asked:
             self._study.tell(trial, state=_failed())
@@ -98,14 +104,20 @@ def _sampler(name: str) -> Any:
         from optuna import samplers
     except ImportError:
         raise MissingExtra("optuna", "search", "the strategy optuna") from None
-    known = [n for n in samplers.__all__ if n.endswith("Sampler") and n != "BaseSampler"]
+    known = {n: getattr(samplers, n) for n in samplers.__all__ if n.endswith("Sampler") and n != _STOPS}
+    known = {n: kind for n, kind in known.items() if not inspect.isabstract(kind) and _needs_nothing(kind)}
     if name not in known:
-        raise UserError(f"Optuna has no sampler {name!r}", "sampler", nearest(name, known))
-    return getattr(samplers, name)
+        raise UserError(f"Optuna has no sampler {name!r} that can be made by its name", "sampler", nearest(name, known))
+    return known[name]
+
+
+def _needs_nothing(kind: Any) -> bool:
+    """Whether a sampler can be made without options (a grid or fixed parameters would have to be given)."""
+    return all(p.default is not p.empty for p in inspect.signature(kind).parameters.values())
 
 
 def _study(kind: Any, seed: int, n_objectives: int) -> Study:
-    """A study in memory; samplers that take no seed are deterministic (such as the grid)."""
+    """A study in memory; samplers that take no seed are deterministic."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -49,7 +49,7 @@ def test_the_genes_are_what_the_trial_suggested():
         assert suggested == {name: code for name, code in codes.items() if code >= 0}
 
 
-@pytest.mark.parametrize("sampler", ["TPESampler", "NSGAIISampler", "QMCSampler"])
+@pytest.mark.parametrize("sampler", ["TPESampler", "NSGAIISampler", "NSGAIIISampler", "QMCSampler", "RandomSampler"])
 def test_samplers_by_name(sampler):
     first, again = (asks(registry.create("strategies", "optuna", {"sampler": sampler}), 3, 8) for _ in range(2))
     assert first == again
@@ -59,6 +59,18 @@ def test_samplers_by_name(sampler):
 def test_an_unknown_sampler_is_named_with_the_nearest():
     with pytest.raises(UserError, match="TPESampler"):
         started(sampler="TPESample")
+
+
+@pytest.mark.parametrize("sampler", ["BaseSampler", "BaseGASampler", "BruteForceSampler", "GridSampler"])
+def test_samplers_that_cannot_be_made_by_their_name_are_refused(sampler):
+    with pytest.raises(UserError, match=f"no sampler '{sampler}'"):
+        started(sampler=sampler)
+
+
+def test_a_sampler_for_one_objective_is_refused_with_two():
+    strategy, rng = started(sampler="CmaEsSampler")
+    with pytest.raises(UserError, match="CmaEsSampler cannot be used here"):
+        strategy.ask(1, rng)
 
 
 @pytest.mark.slow
