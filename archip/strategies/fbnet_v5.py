@@ -57,6 +57,8 @@ class FBNetV5(AskTell):
     def begin(self) -> None:
         if not isinstance(self.space, KnobbedSpace):
             raise UserError("this space is not made of knobs, which a controller decides on", "strategy")
+        if any(name.startswith("compress.") for name in self.space.knobs):
+            raise UserError("fbnet_v5 shares networks between tasks, not their bits", "strategy", "nsga2 or linas")
         self._knobs = dict(self.space.knobs)
         self._decide, self._codes = self.space.decide, self.space.codes
         owned = _owned(self._knobs)
