@@ -59,7 +59,7 @@ class _BossNASStage(AccuracyStage):
         self.options = options
         self.failure = ""
         try:
-            self._siamese()  # what cannot be cut or viewed is said before the search
+            self._rule().check(task.space, self.data)  # said before the search
         except UserError as error:
             raise error.at("evaluator.bossnas") from None
 
@@ -73,7 +73,8 @@ class _BossNASStage(AccuracyStage):
         fewest = o.blocks * max(_EPOCHS, -(-_STEPS // steps_per_epoch(n, o.batch)))
         epochs = fewest if o.epochs is None else o.epochs
         recipe = Recipe(epochs, o.batch, o.lr, keep="last", ema=0.0)  # the target is the average
-        rule, net = self._siamese()
+        rule = self._rule()
+        net = rule.network(self.task.space, self.data, self.seed)
         try:
             fit(net, self.data, recipe, self.seed, progress, self.folder / f"{self.task.name}.safetensors", rule)
         except CandidateError as error:
@@ -89,10 +90,8 @@ class _BossNASStage(AccuracyStage):
             raise CandidateError(self.failure)
         return 1 - sum(self.ratings.distances(genotype)) / self.ratings.worst
 
-    def _siamese(self) -> tuple[Any, Any]:
-        """The rule and what it trains."""
+    def _rule(self) -> Any:
         from archip.train.bossnas import BossNAS as Rule
 
         o = self.options
-        rule = Rule(o.blocks, o.paths, o.momentum, o.population, o.samples, "flip" in self.data.augment)
-        return rule, rule.network(self.task.space, self.data, self.seed)
+        return Rule(o.blocks, o.paths, o.momentum, o.population, o.samples, "flip" in self.data.augment)

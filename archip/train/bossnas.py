@@ -34,6 +34,7 @@ from torch.nn import functional as F
 
 from archip.core.errors import UserError
 from archip.core.rng import generator
+from archip.nets.blocks import Blocks
 from archip.nets.siamese import Siamese
 from archip.train.device import laid_out, mixed_precision
 from archip.train.rule import Genotype, Rule, Scene, Step
@@ -59,14 +60,23 @@ class BossNAS(Rule):
     samples: Annotated[int, Field(ge=2)] = 256  # of the validation split, without labels, for ratings
     flips: bool = False  # whether the mirror image of an input shows the same
 
-    def network(self, space: Any, data: Any, seed: int = 0) -> Siamese:
-        """What is trained, for a data set.
+    def check(self, space: Any, data: Any) -> None:
+        """Whether networks can be trained so.
 
         Raises:
             UserError: inputs that have no views, or networks that cannot be cut into `blocks`.
         """
         if data.axes == "NT":
             raise UserError("of tokens there are no views to learn from without labels", data.name, "images or series")
+        Blocks(space, lambda genotype: space.graph(genotype, data.input_shape, data.n_outputs), self.blocks)
+
+    def network(self, space: Any, data: Any, seed: int = 0) -> Siamese:
+        """What is trained, for a data set.
+
+        Raises:
+            UserError: as `check` says.
+        """
+        self.check(space, data)
         return Siamese(space, data.input_shape, data.n_outputs, self.blocks, seed)
 
     def start(self, scene: Scene) -> None:
