@@ -17,7 +17,7 @@ from archip.ir.graph import Graph, Node
 from archip.ir.ops import UNARY, attributes
 from archip.nets.torch_form import attribute_names
 
-__all__ = ["sort_store"]
+__all__ = ["Groups", "sort_store"]
 
 _SAME = {*UNARY, "batch_norm", "clip", "identity", "dropout", "max_pool", "avg_pool", "global_avg_pool", "upsample"}
 _JOINED = {"add", "sub", "mul", "div"}
@@ -37,7 +37,7 @@ def sort_store(
     Returns:
         A layer of each group of channels → old places of the channels in their new order.
     """
-    groups = _Groups()
+    groups = Groups()
     for graph in graphs:
         groups.add(graph)
     uses = list(_uses(store, graphs, groups))
@@ -65,7 +65,7 @@ def _orders(uses: Sequence[Use]) -> dict[str, Tensor]:
     return {group: norms.argsort(descending=True, stable=True) for group, norms in kept.items()}
 
 
-def _uses(store: nn.Module, graphs: Sequence[Graph], groups: _Groups) -> Iterator[Use]:
+def _uses(store: nn.Module, graphs: Sequence[Graph], groups: Groups) -> Iterator[Use]:
     seen = set()
     for graph in graphs:
         names = attribute_names(graph)
@@ -90,7 +90,7 @@ def _axes(node: Node, name: str, tensor: Tensor, groups: tuple[str, str]) -> Ite
         yield tensor, 1 - out, read, True
 
 
-class _Groups:
+class Groups:
     """Values whose channels are the same, over several graphs; each is named by a layer that writes it."""
 
     def __init__(self) -> None:
