@@ -15,12 +15,14 @@ from typing import Any
 
 __all__ = ["Candidate", "Genotype", "bits_of", "canonical_json", "digest"]
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 Genotype = Mapping[str, Any] | list[Any] | str | int
 
 
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _JSON.encode(value)
 
 
 def digest(value: object) -> str:

@@ -6,10 +6,10 @@ Vertices that lie on no path from input to output do nothing and are left out.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from archip.core.knobs import Choice
 from archip.spaces._graph_prints import fingerprints
 
 __all__ = ["GraphSteps"]
-
-Graph = tuple[tuple[int, ...], frozenset[tuple[int, int]]]  # operators of the inner vertices; edges
 
 
 @dataclass(frozen=True)
@@ -37,69 +35,83 @@ class GraphSteps:
 
     def row(self, codes: Sequence[int]) -> int | None:
         n = codes[0] + 2
-        beyond = (code for (_, b), code in zip(self._place_of, codes[self._most - 1 :], strict=True) if b >= n)
+        beyond = (codes[place] for place, (_, b) in self._pairs.items() if b >= n)
         if INACTIVE in codes[1 : n - 1] or 1 in beyond:
             return None
-        return self._found(codes)
+        return self._find([max(code, 0) for code in codes])
 
     def mutate(self, row: int, rng: np.random.Generator) -> int:
         """A step drawn at random among those that are possible."""
-        graph = self._graph(row)
-        for i in rng.permutation(self._n_steps(graph)).tolist():
-            child = self._find(self._step(graph, i))
+        codes = self._codes(row)
+        for i in rng.permutation(self._n_steps(codes)).tolist():
+            child = self._find(self._step(codes, i))
             if child is not None and child != row:
                 return child
         return row
 
     def crossover(self, a: int, b: int, rng: np.random.Generator) -> int:
         """Operators and edges each from one of the parents; of parents of different size, one of the two."""
-        (operators_a, edges_a), (operators_b, edges_b) = self._graph(a), self._graph(b)
-        if len(operators_a) == len(operators_b):
-            pairs = list(combinations(range(len(operators_a) + 2), 2))
-            from_a = rng.random(len(operators_a) + len(pairs)) < 0.5
-            operators = tuple(x if p else y for x, y, p in zip(operators_a, operators_b, from_a, strict=False))
-            from_a = from_a[len(operators_a) :]
-            edges = frozenset(e for e, p in zip(pairs, from_a, strict=True) if e in (edges_a if p else edges_b))
-            child = self._find((operators, edges))
+        codes_a, codes_b = self._codes(a), self._codes(b)
+        if codes_a[0] == codes_b[0]:
+            places = [*range(1, codes_a[0] + 1), *self._edges[codes_a[0]]]
+            from_a = rng.random(len(places)) < 0.5
+            made = codes_b.copy()
+            for place in itertools.compress(places, from_a.tolist()):
+                made[place] = codes_a[place]
+            child = self._find(made)
             if child is not None:
                 return child
         return a if rng.random() < 0.5 else b
 
     def neighbours(self, row: int) -> list[int]:
-        graph = self._graph(row)
-        found = dict.fromkeys(self._find(self._step(graph, i)) for i in range(self._n_steps(graph)))
+        codes = self._codes(row)
+        found = dict.fromkeys(self._find(self._step(codes, i)) for i in range(self._n_steps(codes)))
         return [r for r in found if r is not None and r != row]
 
-    def _n_steps(self, graph: Graph) -> int:
-        operators, edges = graph
-        n_pairs = len(self._pairs[len(operators)])
-        return len(operators) * (self._n_operators - 1) + n_pairs + self._n_grown(graph, n_pairs, len(edges))
+    def _codes(self, row: int) -> list[int]:
+        """Codes of a row, 0 where a gene is inactive."""
+        return np.maximum(self.codes_NG[row], 0).tolist()
 
-    def _n_grown(self, graph: Graph, n_pairs: int, n_edges: int) -> int:
-        """Number of graphs with one vertex more: it goes beside an edge or in its place."""
-        has_room = len(graph[0]) + 2 < self._most and n_edges < self.max_edges
-        return self._n_operators * (n_pairs + n_edges) if has_room else 0
+    def _n_steps(self, codes: Sequence[int]) -> int:
+        n_pairs, n_edges = len(self._edges[codes[0]]), sum(codes[self._most - 1 :])
+        has_room = codes[0] + 2 < self._most and n_edges < self.max_edges
+        n_grown = self._n_operators * (n_pairs + n_edges) if has_room else 0  # beside an edge or in its place
+        return codes[0] * (self._n_operators - 1) + n_pairs + n_grown
 
-    def _step(self, graph: Graph, at: int) -> Graph:
+    def _step(self, codes: Sequence[int], at: int) -> list[int]:
         """The step of this number: operators first, then edges, then new vertices."""
-        operators, edges = graph
-        if at < len(operators) * (self._n_operators - 1):
+        made, edges = list(codes), self._edges[codes[0]]
+        if at < codes[0] * (self._n_operators - 1):
             v, other = divmod(at, self._n_operators - 1)
-            return (*operators[:v], other + (other >= operators[v]), *operators[v + 1 :]), edges
-        at -= len(operators) * (self._n_operators - 1)
-        pairs = self._pairs[len(operators)]
-        if at < len(pairs):
-            return operators, edges ^ {pairs[at]}
-        at -= len(pairs)
-        for a, b in pairs:
-            n_ways = 1 + ((a, b) in edges)
+            made[v + 1] = other + (other >= codes[v + 1])
+            return made
+        at -= codes[0] * (self._n_operators - 1)
+        if at < len(edges):
+            made[edges[at]] ^= 1
+            return made
+        at -= len(edges)
+        for place in edges:
+            n_ways = 1 + codes[place]
             if at < n_ways * self._n_operators:
-                moved = frozenset((x + (x > a), y + (y > a)) for x, y in edges)  # the new vertex is a + 1
-                between = moved | {(a, a + 1), (a + 1, b + 1)}
-                ways = list({between, between - {(a, b + 1)}})
-                return (*operators[:a], at // n_ways, *operators[a:]), ways[at % n_ways]
+                return self._grown(codes, *self._pairs[place], at // n_ways, at % n_ways)
             at -= n_ways * self._n_operators
         raise IndexError(at)
+
+    def _grown(self, codes: Sequence[int], a: int, b: int, operator: int, way: int) -> list[int]:
+        """With a new vertex a + 1 between a and b: beside the edge, or in its place."""
+        operators, edges = self._graph(codes)
+        moved = frozenset((x + (x > a), y + (y > a)) for x, y in edges)
+        between = moved | {(a, a + 1), (a + 1, b + 1)}
+        made = [0] * len(codes)
+        made[: len(operators) + 2] = [len(operators) + 1, *operators[:a], operator, *operators[a:]]
+        for edge in list({between, between - {(a, b + 1)}})[way]:
+            made[self._place_of[edge]] = 1
+        return made
+
+    def _graph(self, codes: Sequence[int]) -> tuple[list[int], frozenset[tuple[int, int]]]:
+        """Operators of the inner vertices, and edges."""
+        edges = frozenset(self._pairs[place] for place in self._edges[codes[0]] if codes[place] == 1)
+        return list(codes[1 : codes[0] + 1]), edges
 
     @cached_property
     def _most(self) -> int:
@@ -110,32 +122,23 @@ class GraphSteps:
         return len(self.knobs[1].values)
 
     @cached_property
-    def _pairs(self) -> list[list[tuple[int, int]]]:
-        """By the number of inner vertices."""
-        return [list(combinations(range(n), 2)) for n in range(2, self._most + 1)]
+    def _pairs(self) -> dict[int, tuple[int, int]]:
+        """Place among the genes → the edge."""
+        return dict(enumerate(itertools.combinations(range(self._most), 2), self._most - 1))
 
     @cached_property
     def _place_of(self) -> dict[tuple[int, int], int]:
-        """Edge → its place among the genes."""
-        return {pair: place for place, pair in enumerate(combinations(range(self._most), 2), self._most - 1)}
+        return {pair: place for place, pair in self._pairs.items()}
 
-    def _graph(self, row: int) -> Graph:
-        codes = self.codes_NG[row].tolist()
-        n = codes[0] + 2
-        return tuple(codes[1 : n - 1]), frozenset(pair for pair, place in self._place_of.items() if codes[place] == 1)
+    @cached_property
+    def _edges(self) -> list[list[int]]:
+        """By the number of inner vertices: the places of the edges among them."""
+        return [[place for place, (_, b) in self._pairs.items() if b < n] for n in range(2, self._most + 1)]
 
-    def _find(self, graph: Graph) -> int | None:
-        """The row of a graph; None if it is not of the space."""
-        operators, edges = graph
-        codes = [0] * self.codes_NG.shape[1]
-        codes[0] = len(operators)
-        codes[1 : len(operators) + 1] = operators
-        for edge in edges:
-            codes[self._place_of[edge]] = 1
-        return self._found(codes)
-
-    def _found(self, codes: Sequence[int]) -> int | None:
-        number = fingerprints(np.array([codes], self.codes_NG.dtype), self._most, self.max_edges)[0]
+    def _find(self, codes: Sequence[int]) -> int | None:
+        """The row of a graph, 0 where a gene is inactive; None if it is not of the space."""
+        codes_1G = np.frombuffer(bytes(codes), np.int8)[None]
+        number = fingerprints(codes_1G, self._most, self.max_edges)[0]
         place = int(np.searchsorted(self._sorted, number))
         if place == len(self._sorted) or self._sorted[place] != number:
             return None
@@ -143,7 +146,9 @@ class GraphSteps:
 
     @cached_property
     def _prints_N(self) -> np.ndarray:
-        return fingerprints(self.codes_NG, self._most, self.max_edges)
+        codes_NG = self.codes_NG.astype(np.int8)
+        codes_NG.setflags(write=False)  # as in `_find`, so that the kernel is compiled once
+        return fingerprints(codes_NG, self._most, self.max_edges)
 
     @cached_property
     def _order(self) -> np.ndarray:

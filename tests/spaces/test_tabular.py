@@ -10,7 +10,6 @@ from archip.core.knobs import Choice
 from archip.core.protocols import KnobbedSpace
 from archip.data._table import load_table
 from archip.spaces._cell_paths import path_counts
-from archip.spaces._graph_prints import fingerprints
 from archip.spaces._table_steps import NearestSteps
 from archip.spaces.product import ProductSpace
 from archip.spaces.tabular import Tabular
@@ -201,23 +200,23 @@ def test_nas_bench_101_hashes_are_the_official_ones(shared_data):
     space = Tabular("nb101")
     assert table.keys.hash_N is not None
     for row in range(0, table.n_rows, 5000):
-        operators, edges = space._steps._graph(row)
+        operators, edges = space._steps._graph(space._steps._codes(row))
         assert int(graph_hash(operators, edges)[:16], 16) == int(table.keys.hash_N[row])
 
 
 def test_fingerprints_tell_apart_what_the_official_hash_does(shared_data):
     """All 423,624 cells have prints of their own, and steps lead to the row of the official hash of what they made."""
     table, steps = load_table("nb101"), Tabular("nb101")._steps
-    assert len(np.unique(fingerprints(table.keys.codes_NG, 7, 9))) == table.n_rows
+    assert len(np.unique(steps._prints_N)) == table.n_rows
     row_of = {number: row for row, number in enumerate(table.keys.hash_N.tolist())}
     rng = np.random.default_rng(0)
     found = 0
     for row in rng.integers(table.n_rows, size=60).tolist():
-        graph = steps._graph(row)
-        for at in rng.integers(steps._n_steps(graph), size=5).tolist():
-            made = without_dead_ends(*steps._step(graph, at))
+        codes = steps._codes(row)
+        for at in rng.integers(steps._n_steps(codes), size=5).tolist():
+            made = without_dead_ends(*steps._graph(steps._step(codes, at)))
             whole = made is not None and len(made[1]) <= 9
-            assert steps._find(steps._step(graph, at)) == (row_of[int(graph_hash(*made)[:16], 16)] if whole else None)
+            assert steps._find(steps._step(codes, at)) == (row_of[int(graph_hash(*made)[:16], 16)] if whole else None)
             found += whole
     assert found > 150
 
