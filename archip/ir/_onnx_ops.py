@@ -267,7 +267,8 @@ def _attention(p: Place, a: Arguments) -> Result:
     for i, (cache, part) in enumerate(((4, "keys"), (5, "values")), 1):
         if (past := a.get(cache)) is not None:
             parts[i] = p.add("concat", past, parts[i], axis=2, part=part)
-    y = p.attention(*parts, a.get(3), bool(a.attrs.get("is_causal")), a.attrs.get("scale"))
+    mask, is_causal = a.get(3), bool(a.attrs.get("is_causal"))
+    y = p.attention(parts[0], parts[1], parts[2], mask, is_causal, a.attrs.get("scale"))
     return join_heads(p, y) if is_flat else y, *parts[1:]
 
 

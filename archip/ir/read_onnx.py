@@ -43,6 +43,7 @@ _WRONG_FILE = (
 _PUT_TOGETHER = frozenset({"Concat", "Slice", "Split"})
 _NAMED_LIKE_WEIGHT = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization",
                                 "InstanceNormalization", "GroupNormalization", "PRelu", "Gather"})  # fmt: skip
+_MULTIPLYING = ("Conv", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Attention", "Einsum")  # parts of operators' names
 
 
 def read_onnx(
@@ -101,6 +102,7 @@ class _Reader:
         self._outputs = {o.name for o in model.graph.output}
         self._absorbed: dict[str, str] = {}
         self._found: dict[str, Shape] | None = None
+        self._sizeless: dict[str, UserError] = {}
 
     def graph(self, given: dict[str, Any]) -> Graph:
         with self._blaming("inputs"):
@@ -222,7 +224,12 @@ class _Reader:
             return
         inputs = [self._value(i) if i else None for i in node.input]
         present = [v for v in inputs if v is not None]
-        if not bodies(node) and (operator(node) in ANY_INPUT or _is_worked_out(node, present)):
+        sizeless = [self._sizeless[v] for v in present if isinstance(v, str) and v in self._sizeless]
+        if sizeless and any(part in node.op_type for part in _MULTIPLYING):
+            raise sizeless[0]
+        if sizeless:
+            results = self._opaque(node, present, "the size of its input depends on what is not costed", sizeless[0])
+        elif not bodies(node) and (operator(node) in ANY_INPUT or _is_worked_out(node, present)):
             results = self._worked_out(node, present)
         elif operator(node) not in ONNX:
             results = self._opaque(node, present, "archip does not know this operator")
@@ -249,18 +256,25 @@ class _Reader:
         self._read_all(chosen)
         return [self._value(o.name) for o in chosen.output]
 
-    def _opaque(self, node: NodeProto, inputs: Sequence[Value], reason: str) -> tuple[str, ...]:
-        """A node that stands for what archip cannot cost, with the shapes that ONNX infers."""
+    def _opaque(
+        self, node: NodeProto, inputs: Sequence[Value], reason: str, cause: UserError | None = None
+    ) -> tuple[str, ...]:
+        """A node that stands for what archip cannot cost, with the shapes that ONNX infers.
+
+        Where it infers none (what is left of boxes, say), what follows is not costed either, and must not multiply.
+        """
         if not self._allow_unknown:
             raise Unsupported(reason)
         found = self._inferred() | _stft_shape(node, self._draft, inputs)
-        if missing := [name for name in node.output if name and name not in found]:
-            raise UserError(f"{reason}, and ONNX does not tell the shape of {', '.join(missing)}",
-                            f"{self._path}: node {node_name(node)} ({operator(node)})")  # fmt: skip
         shapes = tuple(found.get(name, ()) for name in node.output)
         attrs: dict[str, Any] = {"operator": operator(node), "shapes": shapes, "reason": reason}
         name = Place(self._draft, self._name(node, inputs)).add("opaque", *inputs, **attrs)
-        return tuple(f"{name}:{k}" if k else name for k in range(len(shapes)))
+        values = tuple(f"{name}:{k}" if k else name for k in range(len(shapes)))
+        sizeless = {made: v for made, v in zip(node.output, values, strict=True) if made and made not in found}
+        what = f"{reason}, and ONNX does not tell the shape of {', '.join(sizeless)}"
+        error = cause or UserError(what, f"{self._path}: node {node_name(node)} ({operator(node)})")
+        self._sizeless |= dict.fromkeys(sizeless.values(), error)
+        return values
 
     def _inferred(self) -> dict[str, Shape]:
         if self._found is None:

@@ -84,11 +84,30 @@ def test_operators_that_cannot_be_costed_are_named_and_the_rest_is_costed(tmp_pa
     assert work.predecessors[1] == (0,)  # through the operator that is not costed
 
 
-def test_a_shape_that_nobody_knows_is_refused(tmp_path):
+def test_a_layer_behind_a_shape_that_nobody_knows_is_refused(tmp_path):
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4))]
-    node = helper.make_node("Warp", ["x"], ["y"], domain="my.ops", name="odd")
-    with pytest.raises(UserError, match=r"node odd.*Warp.*shape of y|shape of y.*node odd"):
-        read_onnx(_saved(tmp_path / "net.onnx", [node], inputs, domains=["my.ops"]), allow_unknown=True)
+    nodes = [helper.make_node("Warp", ["x"], ["a"], domain="my.ops", name="odd"),
+             helper.make_node("Relu", ["a"], ["b"], name="behind"),
+             helper.make_node("MatMul", ["b", "w"], ["y"], name="layer")]  # fmt: skip
+    path = _saved(tmp_path / "net.onnx", nodes, inputs, {"w": np.ones((4, 4), np.float32)}, domains=["my.ops"])
+    with pytest.raises(UserError, match=r"node odd.*Warp.*shape of a|shape of a.*node odd"):
+        read_onnx(path, allow_unknown=True)
+
+
+def test_what_follows_a_choice_of_boxes_is_named_and_the_layers_before_are_costed(tmp_path):
+    """A detector that ends in the suppression of boxes, whose number depends on the image."""
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (1, 8)), ("s", (1, 1, 9)))]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"], name="layer"),
+             helper.make_node("Reshape", ["a", "shape"], ["boxes"], name="shaped"),
+             helper.make_node("NonMaxSuppression", ["boxes", "s"], ["kept"], name="choice"),
+             helper.make_node("Gather", ["boxes", "one"], ["first"], name="sized", axis=0),
+             helper.make_node("GatherND", ["s", "kept"], ["y"], name="scores")]  # fmt: skip
+    constants = {"w": np.ones((8, 36), np.float32), "shape": np.array([1, 9, 4]), "one": np.int64(0)}
+    graph = read_onnx(_saved(tmp_path / "net.onnx", nodes, inputs, constants), allow_unknown=True)
+    left_out = {node.name: node.attrs["reason"] for node in graph.nodes if node.op == "opaque"}
+    assert list(left_out) == ["choice", "scores"]
+    assert "depends on what is not costed" in left_out["scores"]
+    assert workload(graph).macs == 8 * 36
 
 
 def _shipped(package: str, file: str) -> Path:
