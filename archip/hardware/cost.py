@@ -7,8 +7,9 @@ out of the largest on-chip memory that holds activations; the cycles are those b
 activation or a batch normalisation that is the only reader of a convolution, a matrix product or another such operator
 is free: it is applied on the way out.
 
-Results are remembered per process, for each mapper, accelerator and distinct row. Pairs are searched in pieces, so that
-memory does not grow with their number but for the answers (about 200 bytes a pair).
+Results are remembered per process, for each mapper, accelerator and distinct row, up to a million of them (about 600
+bytes each). Pairs are searched in pieces, so that memory does not grow with their number but for the answers: five
+numbers or names a pair.
 """
 
 from __future__ import annotations
@@ -115,13 +116,12 @@ def layer_costs(
     cycles_AL, energy_AL = np.zeros(shape, dtype=np.int64), np.zeros(shape)
     bottleneck_AL, reason_AL = np.full(shape, "free", dtype=object), np.full(shape, "", dtype=object)
     keys, fused = _keys(workload), _fused(workload)
-    found = _collect(workload, accelerators, mapper, keys, fused)
-    for a, accelerator in enumerate(accelerators):
-        for layer, key in enumerate(keys):
-            if layer not in fused:
-                cost = found[accelerator.digest, key]
-                cycles_AL[a, layer], energy_AL[a, layer] = cost.cycles, cost.energy_j
-                bottleneck_AL[a, layer], reason_AL[a, layer] = cost.bottleneck, cost.reason
+    at_once = max(1, _REMEMBERED // max(1, len(keys)))
+    for begin in range(0, len(accelerators), at_once):
+        found = _collect(workload, accelerators[begin : begin + at_once], mapper, keys, fused)
+        for a, accelerator in enumerate(accelerators[begin : begin + at_once], begin):
+            for at in ((a, layer) for layer in range(len(keys)) if layer not in fused):
+                cycles_AL[at], energy_AL[at], bottleneck_AL[at], reason_AL[at] = found[accelerator.digest, keys[at[1]]]
     macs_AL = np.array([a.n_units for a in accelerators])[:, None] * np.maximum(cycles_AL, 1)
     return LayerCosts(
         cycles_AL=cycles_AL,

@@ -207,6 +207,18 @@ def test_pieces_change_nothing(random_work, monkeypatch):
     np.testing.assert_array_equal(layer_costs(random_work, accelerators).cycles_AL, whole)
 
 
+def test_what_is_remembered_stays_bounded_in_one_large_call(random_work, monkeypatch):
+    accelerators = chips(pes=(32, 64), bandwidths=(4e9, 8e9))
+    whole = layer_costs(random_work, accelerators)
+    module._remembered.clear()
+    monkeypatch.setattr(module, "_REMEMBERED", 100)
+    parts = layer_costs(random_work, accelerators)
+    for name in ("cycles_AL", "energy_AL", "bottleneck_AL", "reason_AL"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert whole.cycles_AL.size > 400
+    assert sum(map(len, module._remembered.values())) <= 200
+
+
 def test_attention_moves_both_operands_of_a_batched_product():
     """Q K^T of 4 heads, 16 tokens, 8 channels: G 4, K 16, C 8, OY 16. Both operands differ by head and come once."""
     accelerator = NVDLA(pes=32, bandwidth=8e9).accelerator()
