@@ -25,11 +25,11 @@ class FakeTrainer:
 
     options = SimpleNamespace(seeds=3)
 
-    def train(self, task, genotype, repeat=0):
+    def train(self, task, genotype, repeat=0, bits=None):
         if genotype["i"] == 9 or (genotype["i"] == 3 and repeat == 1):
             raise CandidateError("loss is nan")
         score = genotype["i"] / 10 + repeat / 100
-        return Trained(task, genotype, None, score, score, 1.0, 1)
+        return Trained(task, genotype, None, score, score, 1.0, 1, bits=bits or {})
 
 
 def test_the_best_qualities_are_chosen_each_network_once():
@@ -37,6 +37,17 @@ def test_the_best_qualities_are_chosen_each_network_once():
     chosen = choose(records, GOALS, 2)
     assert [r.candidate.net["a"]["i"] for r in chosen] == [3, 1]
     assert chosen[1].metrics["energy_j"] == 4.0
+
+
+def test_a_network_at_other_bits_is_another_finalist():
+    records = [
+        Record(Candidate({"a": {"i": 5}}, compress={"a": {"weight_bits": bits}}), {"quality": q, "energy_j": 1.0})
+        for bits, q in ((4, 0.8), (8, 0.9), (4, 0.7))
+    ]
+    chosen = choose(records, GOALS, 3)
+    assert [r.metrics["quality"] for r in chosen] == [0.9, 0.8]
+    found = finish(FakeTrainer(), [TASK], chosen, GOALS)
+    assert [f.networks["a"].bits for f in found] == [{"weight_bits": 8}, {"weight_bits": 4}]
 
 
 def test_finalists_are_ranked_by_what_was_measured_limits_first():
