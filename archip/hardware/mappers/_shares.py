@@ -40,7 +40,7 @@ __all__ = ["latency"]
 # must at least work for all to be hidden that can be.
 (STALL, UNSURE, MOST, NEED) = range(4)
 
-_LARGEST = 2.0**47  # whole numbers of which a hundred can be added up exactly
+_LARGEST = 2.0**47  # whole numbers of which sixty can be added up exactly
 _SURELY = 1 + 1e-9
 
 _compiled = njit(cache=True, error_model="numpy")
