@@ -182,6 +182,7 @@ class _SupernetStage(AccuracyStage):
 
         with mixed_precision(device()):
             module = self.network(genotype)
-            if bits:
-                module = self.quantizer.quantized(module, bits, self.batches)
-            return evaluate(module, self.x, self.y, self.data.task)[self.task.metric]
+            if not bits:
+                return evaluate(module, self.x, self.y, self.data.task)[self.task.metric]
+        rounded = self.quantizer.quantized(module, bits, self.batches)  # bfloat16 would be a second rounding
+        return evaluate(rounded, self.x, self.y, self.data.task)[self.task.metric]
