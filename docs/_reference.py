@@ -281,6 +281,7 @@ _PLUGS = {  # keys that name a method → kind
     "strategy": "strategies",
     "evaluator": "evaluators",
     "baselines": "strategies",
+    "quantizer": "quantize",
     "schedule": "schedule",
     "store": "store",
     "workers": "distribute",
@@ -292,7 +293,7 @@ _KNOWN = {  # keys that the schema describes elsewhere
     "finish": "what is done with the best candidates at the end",
     "seed": "of everything that is drawn at random",
 }
-_SECTIONS = {"tasks": "TaskSpec", "budget": "Budget", "finish": "Finish"}
+_SECTIONS = {"tasks": "TaskSpec", "compress": "Compress", "budget": "Budget", "finish": "Finish"}
 
 
 def _problem_file() -> str:
