@@ -59,7 +59,7 @@ def _pruned(edge: np.ndarray, n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _print(edge: np.ndarray, n: int, operators: np.ndarray) -> int:
+def _print(edge: np.ndarray, n: int, operators: np.ndarray) -> np.uint64:
     """The fingerprint of a graph whose vertices are those with edges."""
     labels, mixed = np.zeros(n, np.uint64), np.zeros(n, np.uint64)
     is_there = np.zeros(n, np.bool_)
@@ -87,7 +87,7 @@ def _print(edge: np.ndarray, n: int, operators: np.ndarray) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _mix(x: int) -> int:
+def _mix(x: np.uint64) -> np.uint64:
     """Every bit of the answer depends on every bit of x (splitmix64's last step)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
