@@ -11,12 +11,14 @@ task and a limit in seconds.
     small = factory.gated.cut(gates, [3, 5, 8])         # its norms still need statistics: `customise` measures them
 
 Source: Wen et al. 2023, arXiv:2308.15003: modules with gates, assembler of task and limit, joint training after the
-network's own. The paper's losses and sizes are not known to us. Ours: hard gates by a logistic noise with gradients
-passed straight through, a hinge on the share of modules above the limit, and a reward for gates that differ by task.
+network's own. The paper's losses and sizes are not known to us. Ours: gates that are on with the chance of the limit
+until the assembler has learned; hard by a logistic noise, with gradients passed straight through; a hinge on the share
+of modules above the limit, and a reward for gates that differ by task.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -37,6 +39,7 @@ __all__ = ["Factory", "NNFactory"]
 _COMPARED = 8  # tasks whose gates should differ
 _FEWEST = 8  # samples of a step that are of the drawn classes; of fewer, another task is drawn
 _TRIES = 20
+_CERTAIN = 0.02  # a gate's chance before the assembler has learned is the limit, but at least this far from 0 and 1
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -62,26 +65,27 @@ class Factory(nn.Module):
             last = nn.Linear(hidden, len(self.gated.spans))
             first = [nn.Linear(n_classes + 1, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()]
             self.assembler = nn.Sequential(*first, last)
-        nn.init.ones_(last.bias)  # modules are rather on at first
+        nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor, gates: Tensor | None = None) -> Tensor:
         """Outputs for all classes; without gates, of the whole network."""
         return self.gated(x, gates)
 
     def logits(self, tasks: Sequence[Sequence[int]], limit: float) -> Tensor:
-        """[N, G] of the gates, for tasks given by their classes."""
+        """[N, G] of the gates, for tasks given by their classes: what the assembler adds to the odds of the limit."""
         device = next(self.parameters()).device
         inputs = torch.zeros(len(tasks), self.n_classes + 1, device=device)
         for row, classes in zip(inputs, tasks, strict=True):
             row[list(classes)] = 1
         inputs[:, -1] = limit
-        return self.assembler(inputs)
+        odds = min(max(limit, _CERTAIN), 1 - _CERTAIN)
+        return self.assembler(inputs) + math.log(odds / (1 - odds))
 
     @torch.no_grad()
     def assemble(self, classes: Sequence[int], limit: float) -> Tensor:
-        """Gates [G], 0 or 1, of the network for these classes: at most the share `limit` of the modules.
+        """Gates [G], 0 or 1, of the network for these classes: the share `limit` of the modules, rounded down.
 
-        Modules that are rather on than off, the surest first; every group of channels keeps one at least.
+        Those that are most likely on; every group of channels keeps one at least.
 
         Raises:
             UserError: classes that are not there, or a limit below one module a group.
@@ -96,7 +100,7 @@ class Factory(nn.Module):
         logits = self.logits([classes], limit)[0]
         order = logits.argsort(descending=True, stable=True).tolist()
         needed = [max(group, key=lambda i: float(logits[i])) for group in self.gated.members]
-        others = [i for i in order if i not in needed and logits[i] > 0]
+        others = [i for i in order if i not in needed]
         gates = torch.zeros_like(logits)
         gates[[*needed, *others[: n - fewest]]] = 1
         return gates
@@ -113,7 +117,7 @@ class NNFactory(Rule):
     most: Annotated[int, Field(ge=1)] = 5  # the same
     low: Share = 0.25  # the lowest limit; the highest is 1
     excess: Annotated[float, Field(ge=0)] = 5.0  # weight of the share of modules above the limit
-    diversity: Annotated[float, Field(ge=0)] = 0.1  # weight of how much gates differ between tasks
+    diversity: Annotated[float, Field(ge=0)] = 0.5  # weight of how much gates differ between tasks
     temperature: Annotated[float, Field(gt=0)] = 1.0  # of the noise that decides whether a gate is on
 
     def start(self, scene: Scene) -> None:
