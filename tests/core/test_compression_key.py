@@ -51,7 +51,7 @@ def test_one_number_is_one_choice():
         ({"weight_bits": [1, 4]}, "compress.weight_bits"),
         ({"activation_bits": "eight"}, "compress.activation_bits"),
         ({"weigth_bits": [4]}, "weight_bits"),
-        ({"quantizer": "unform"}, "uniform"),
+        ({"quantizer": "uniforms"}, "uniform"),
         ({"quantizer": {"uniform": {"percentile": 101}}}, "percentile"),
         ({"quantizer": 3}, "compress.quantizer"),
     ],
