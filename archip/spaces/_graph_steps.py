@@ -7,7 +7,7 @@ Vertices that lie on no path from input to output do nothing and are left out.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +15,6 @@ import numpy as np
 
 from archip.core.encoding import INACTIVE
 from archip.core.knobs import Choice
-from archip.spaces._graph_prints import fingerprints
 
 __all__ = ["GraphSteps"]
 
@@ -138,17 +137,23 @@ class GraphSteps:
     def _find(self, codes: Sequence[int]) -> int | None:
         """The row of a graph, 0 where a gene is inactive; None if it is not of the space."""
         codes_1G = np.frombuffer(bytes(codes), np.int8)[None]
-        number = fingerprints(codes_1G, self._most, self.max_edges)[0]
+        number = self._fingerprints(codes_1G, self._most, self.max_edges)[0]
         place = int(np.searchsorted(self._sorted, number))
         if place == len(self._sorted) or self._sorted[place] != number:
             return None
         return int(self._order[place])
 
     @cached_property
+    def _fingerprints(self) -> Callable[[np.ndarray, int, int], np.ndarray]:
+        from archip.spaces._graph_prints import fingerprints  # numba takes half a second to import
+
+        return fingerprints
+
+    @cached_property
     def _prints_N(self) -> np.ndarray:
         codes_NG = self.codes_NG.astype(np.int8)
         codes_NG.setflags(write=False)  # as in `_find`, so that the kernel is compiled once
-        return fingerprints(codes_NG, self._most, self.max_edges)
+        return self._fingerprints(codes_NG, self._most, self.max_edges)
 
     @cached_property
     def _order(self) -> np.ndarray:

@@ -9,7 +9,7 @@ Legend: N rows, G genes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,6 @@ import numpy as np
 
 from archip.core.encoding import INACTIVE
 from archip.core.knobs import Choice
-from archip.spaces._differing import n_differing
 
 __all__ = ["GridSteps", "NearestSteps", "is_grid"]
 
@@ -131,7 +130,13 @@ class NearestSteps:
         """[N] number of genes in which each row differs."""
         if len(codes_G) > 255:
             return (self.codes_NG != codes_G).sum(1)
-        return n_differing(self._codes_GN, codes_G.astype(self._codes_GN.dtype))
+        return self._n_differing(self._codes_GN, codes_G.astype(self._codes_GN.dtype))
+
+    @cached_property
+    def _n_differing(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        from archip.spaces._differing import n_differing  # numba takes half a second to import
+
+        return n_differing
 
     def _one_apart(self, codes_G: np.ndarray, n_differ_N: np.ndarray) -> list[int]:
         """The rows that differ in the value of one gene, gene by gene."""
