@@ -54,7 +54,7 @@ def main(minutes: float, epochs: int, limit: int = 5_000, n_ranked: int = N_RANK
         return None
     x = torch.from_numpy(data.splits["train"][0])
     calibration = batches(x, 64, 4, generator(0, "calibration"))
-    judged = [part[:N_JUDGED] for part in data.splits["test"]]
+    judged_x, judged_y = (part[:N_JUDGED] for part in data.splits["test"])
     rng, rows = generator(0, "ranked"), _rows(folder)
     for number, genotype in enumerate(table.sample(rng) for _ in range(n_ranked)):
         if number < len(rows):
@@ -64,7 +64,7 @@ def main(minutes: float, epochs: int, limit: int = 5_000, n_ranked: int = N_RANK
         module = net.extract(genotype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         with mixed_precision(device()):
             recalibrate(module, calibration)
-            score = evaluate(module, *judged, data.task)["accuracy"]
+            score = evaluate(module, judged_x, judged_y, data.task)["accuracy"]
         work = workload(space.graph(genotype, (3, 32, 32), 10))
         parameters = sum(p.numel() for p in module.parameters())
         rows.append([score, float(truth[table.row(genotype)]), work.macs, parameters])

@@ -199,7 +199,7 @@ def _searched(judged: _Judged) -> list[Record]:
 
 def _best_within(records: list[Record], most: float) -> dict[str, int]:
     within = [r for r in records if r.metrics["macs"] <= most]
-    return max(within, key=lambda r: r.metrics["quality"]).candidate.net["net"]
+    return max(within, key=lambda r: r.metrics["quality"]).candidate.net["net"]  # pyright: ignore[reportReturnType]
 
 
 def _tensor(array: np.ndarray) -> Any:
