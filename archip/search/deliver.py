@@ -132,7 +132,7 @@ def _verify(net: Trained, path: Path) -> dict[str, Any]:
     from archip.hardware.devices.onnxruntime import OnnxRuntime
 
     x, _ = net.task.load().splits["test"]
-    name = net.module.graph.inputs[0].name  # pyright: ignore[reportAttributeAccessIssue]
+    name = net.module.graph.inputs[0].name  # pyright: ignore[reportAttributeAccessIssue, reportIndexIssue]
     difference = verify_onnx(net.module, path, x[:64])
     test = _onnx_score(net, path, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
     expected = net.test if net.rounded is None else net.float_test
