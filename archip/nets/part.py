@@ -60,7 +60,7 @@ def view(tensor: Tensor, part: Part) -> Tensor:
             ((start, stop), *_), n = wanted, len(wanted)
             tensor = tensor if n * step == size else tensor.narrow(axis, start, n * step)
             tensor = tensor.unflatten(axis, (n, step)).narrow(axis + 1, 0, stop - start)
-            tensor = tensor.flatten(axis, axis + 1).contiguous()  # a layer of its own has such weights: equal to the bit
+            tensor = tensor.flatten(axis, axis + 1).contiguous()  # as in a layer of its own: equal to the bit
         else:
             tensor = tensor.index_select(axis, torch.tensor(_places(wanted), device=tensor.device))
     return tensor
