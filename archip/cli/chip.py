@@ -64,7 +64,10 @@ def register(app: typer.Typer) -> None:
             float, typer.Option(min=0, help="Share within which --front need not be exact (dag, dram, free mapping).")
         ] = 0.0,
         time_limit: Annotated[
-            float | None, typer.Option(min=0, help="Seconds; then the best found and the proven gap.")
+            float | None,
+            typer.Option(
+                min=0, help="Seconds; then the best found and the proven gap. Costs are priced first, and kept."
+            ),
         ] = None,
         threads: Annotated[int, typer.Option(min=1, help="For the Pareto set.")] = 2,
         classes: Annotated[
@@ -223,7 +226,7 @@ def _core(core: dict[str, Any]) -> str:
 
 def _show_why_not(console: Console, result: ChipResult) -> None:
     if result.last_bound is None:
-        console.print("No chip was found in the time given.")
+        console.print("No chip was found in the time given. Costs are kept: the same command begins behind them.")
         return
     console.print(f"No chip keeps all limits; the last ones were excluded by: {result.last_bound}.", highlight=False)
     chips = {f"least {metric}": chip for metric, chip in result.nearest.items() if chip is not None}

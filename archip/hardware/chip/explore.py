@@ -129,7 +129,8 @@ def explore(
         spec: what may be built.
         limits: metric (latency, energy, area) → quantity with its unit; latency in cycles or time.
         minimise: latency, energy or area; None gives the whole Pareto set.
-        time_limit_s: where it ends first, the best found and the gap in the certificate.
+        time_limit_s: where it ends first, the best found and the gap in the certificate. The cost table is finished in
+            any case, and its time counts.
         threads: for the Pareto set.
         cache: folder for cost tables; the same question is then not priced again.
         advanced: told how many chips of how many are done.
