@@ -27,6 +27,7 @@ def result(summary: dict) -> dict:
     return kept | {"tests": {name: task["value"] for name, task in summary["tasks"].items()}}
 
 
+# Ten kills take minutes and are slow tests; in every run three are, and `make chaos` kills drivers and workers besides.
 @pytest.mark.parametrize("n_kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_killed_run_ends_with_the_same_result(tmp_path, toy_problem, n_kills):
     file = tmp_path / "problem.yaml"
